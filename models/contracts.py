@@ -1,0 +1,110 @@
+"""What travels between router, specialists and services: plain frozen values.
+
+Nothing here knows HTTP, Ray or a file. Services translate these to and from JSON (services/schemas.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Status = Literal[
+    "answered", "needs_input", "needs_identity", "needs_confirmation", "handed_off", "out_of_scope"
+]
+EvidenceKind = Literal["knowledge", "record", "rule"]
+
+#: Labels of the router that are not domains: a person is asked for, or nobody here can help.
+HAND_OFF = "hand_off"
+OUT_OF_SCOPE = "out_of_scope"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A named span of the utterance: `text[start:end]` is what was written, `value` its normal form."""
+
+    name: str
+    value: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a sentence of an answer stands on. `ref` is a passage id, record key or rule name."""
+
+    kind: EvidenceKind
+    ref: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """Which bundle produced a reading: the model's name and its content digest (12 hex digits)."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where (a part of) an utterance goes: a domain, HAND_OFF or OUT_OF_SCOPE."""
+
+    domain: str
+    confidence: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The router's verdict. `abstained`: no route reached `threshold`, so a person takes over."""
+
+    routes: tuple[Route, ...]
+    threshold: float
+    runner_up: tuple[str, float]
+    abstained: bool
+    model: ModelVersion
+    cpu_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PassageMatch:
+    """A passage of the domain's knowledge and how well it fits: cosine in [-1, 1] plus lexical evidence."""
+
+    passage_id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a specialist made of an utterance, from one forward pass."""
+
+    domain: str
+    intent: str
+    confidence: float
+    slots: tuple[Slot, ...]
+    passages: tuple[PassageMatch, ...]
+    model: ModelVersion
+    cpu_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The answer to one intent of the query."""
+
+    domain: str
+    intent: str
+    confidence: float
+    slots: tuple[Slot, ...]
+    status: Status
+    text: str
+    evidence: tuple[Evidence, ...]
+    model: ModelVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The whole answer, before it is given an id, a cost and a cache verdict by the pipeline."""
+
+    status: Status
+    text: str
+    parts: tuple[Part, ...] = field(default=())
