@@ -1,0 +1,158 @@
+"""From a query to its answer: route, read, reply. Knows no HTTP, no Ray, no Redis.
+
+Every channel (HTTP, command line, queue, voice) calls the same object, so that the same words get the
+same decision everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ParamSpec, Protocol, TypeVar
+
+from slmfleet.models.contracts import Answer, Decision, ModelVersion, Reading
+from slmfleet.services.dispatch import Dispatcher
+from slmfleet.services.schemas import (
+    AnswerBody,
+    CostBody,
+    EvidenceBody,
+    ModelBody,
+    PartBody,
+    RouteBody,
+    RunnerUpBody,
+    SlotBody,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question and who asks. `customer` is None, or was taken from a verified token."""
+
+    text: str
+    customer: str | None = None
+    session_id: str | None = None
+    locale: str = "en-US"
+
+
+class Router(Protocol):
+    """Decides which specialists read a text."""
+
+    def route(self, text: str) -> Decision:
+        """The decision for `text`. Raises ModelBroken."""
+        ...
+
+
+class Replier(Protocol):
+    """Decides and words the answer."""
+
+    def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Answer:
+        """The answer that stands on evidence, or says what is missing for one."""
+        ...
+
+
+class Pipeline:
+    """The one way from query to answer.
+
+    Blocking work (models, records) runs in `executor`, so that an event loop around this object keeps
+    serving health checks and deadlines. `core_watts` turns CPU time into an estimate of energy.
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        dispatcher: Dispatcher,
+        replier: Replier,
+        executor: ThreadPoolExecutor,
+        core_watts: float,
+    ) -> None:
+        self._router = router
+        self._dispatcher = dispatcher
+        self._replier = replier
+        self._executor = executor
+        self._core_watts = core_watts
+
+    async def answer(self, query: Query) -> AnswerBody:
+        """Answer one query. Raises ModelBroken, Overloaded."""
+        started = time.perf_counter()
+        decision = await self._run(self._router.route, query.text)
+        readings: Sequence[Reading] = ()
+        if not decision.abstained:
+            readings = await asyncio.gather(
+                *(
+                    self._dispatcher.read(route.domain, route.text)
+                    for route in decision.routes
+                    if route.domain in self._dispatcher.domains
+                )
+            )
+        answer, reply_cpu_ms = await self._run(self._timed_reply, query, decision, readings)
+        cpu_ms = decision.cpu_ms + sum(reading.cpu_ms for reading in readings) + reply_cpu_ms
+        return self._body(query, decision, answer, cpu_ms, (time.perf_counter() - started) * 1e3)
+
+    async def answer_all(self, queries: Sequence[Query]) -> list[AnswerBody]:
+        """Answer several independent queries, in order. Raises as `answer` does, for the whole batch."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self.answer(query)) for query in queries]
+        return [task.result() for task in tasks]
+
+    async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
+
+    def _timed_reply(
+        self, query: Query, decision: Decision, readings: Sequence[Reading]
+    ) -> tuple[Answer, float]:
+        started = time.thread_time()
+        answer = self._replier.reply(query, decision, readings)
+        return answer, (time.thread_time() - started) * 1e3
+
+    def _body(
+        self, query: Query, decision: Decision, answer: Answer, cpu_ms: float, latency_ms: float
+    ) -> AnswerBody:
+        first = decision.routes[0]
+        return AnswerBody(
+            id=uuid.uuid4().hex,
+            status=answer.status,
+            text=answer.text,
+            parts=[
+                PartBody(
+                    domain=part.domain,
+                    intent=part.intent,
+                    confidence=round(part.confidence, 4),
+                    slots=[SlotBody(name=s.name, value=s.value, start=s.start, end=s.end) for s in part.slots],
+                    status=part.status,
+                    text=part.text,
+                    evidence=[EvidenceBody(kind=e.kind, ref=e.ref, quote=e.quote) for e in part.evidence],
+                    model=_model(part.model),
+                )
+                for part in answer.parts
+            ],
+            route=RouteBody(
+                domain=first.domain,
+                confidence=round(first.confidence, 4),
+                threshold=round(decision.threshold, 4),
+                abstained=decision.abstained,
+                runner_up=RunnerUpBody(
+                    domain=decision.runner_up[0], confidence=round(decision.runner_up[1], 4)
+                ),
+                model=_model(decision.model),
+            ),
+            cache="bypass",
+            cost=CostBody(
+                latency_ms=round(latency_ms, 3),
+                cpu_ms=round(cpu_ms, 3),
+                energy_mj=round(cpu_ms * self._core_watts, 3),
+                energy_source="estimated",
+            ),
+            session_id=query.session_id,
+        )
+
+
+def _model(model: ModelVersion) -> ModelBody:
+    return ModelBody(name=model.name, version=model.version)

@@ -1,0 +1,110 @@
+"""Every setting of a serving process: a field, its environment variable (SLMFLEET_<FIELD>), its bounds.
+
+The only place that reads the environment.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import slmfleet.models
+from slmfleet.models.errors import SettingsFault
+
+#: The demonstration shop, shipped inside the package.
+SHOP_DIR = Path(next(iter(slmfleet.models.__path__))) / "shop"
+
+#: Read by Ray when it starts, so they must be in the environment before `import ray` (research: HAProxy in
+#: throughput mode answers 13 times as many requests a second as Serve's default proxy).
+RAY_ENVIRONMENT = {
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "HF_HUB_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+class Settings(BaseSettings):
+    """Settings of one serving process. Secrets print as stars."""
+
+    model_config = SettingsConfigDict(env_prefix="SLMFLEET_", extra="forbid", frozen=True)
+
+    fleet_dir: Path = SHOP_DIR
+    state_dir: Path = Field(default_factory=lambda: _state_home() / "slmfleet")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65_535)
+    placement: Literal["colocated", "split"] = "colocated"
+    gateway_replicas: int = Field(default=1, ge=1, le=64)
+    specialist_replicas: int = Field(default=1, ge=1, le=64)
+    records_url: str | None = None
+    #: Comma-separated API keys. Required when `host` is not a loopback address.
+    api_keys: SecretStr = SecretStr("")
+    #: Signs customer tokens (HS256, at least 32 bytes). Without it one is made and kept in `state_dir`.
+    token_secret: SecretStr | None = None
+    request_timeout_s: float = Field(default=5.0, gt=0, le=300)
+    max_queued_requests: int = Field(default=256, ge=1)
+    max_ongoing_requests: int = Field(default=64, ge=1)
+    max_body_bytes: int = Field(default=1_048_576, ge=1_024)
+    max_batch: int = Field(default=64, ge=1, le=1_024)
+    #: Watts one busy core is taken to draw where energy cannot be measured.
+    core_watts: float = Field(default=8.0, gt=0)
+
+    def api_key_set(self) -> frozenset[str]:
+        """The API keys, without blanks."""
+        keys = (key.strip() for key in self.api_keys.get_secret_value().split(","))
+        return frozenset(key for key in keys if key)
+
+    def resolved_records_url(self) -> str:
+        """SQLAlchemy URL of the order records: a SQLite file in `state_dir` unless told otherwise."""
+        return self.records_url or f"sqlite:///{self.state_dir / 'records.sqlite'}"
+
+
+def _state_home() -> Path:
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment and `overrides` (which win; None means not given).
+
+    Raises SettingsFault naming each wrong setting, and when a non-loopback address has no API keys.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [f"SLMFLEET_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        raise SettingsFault("\n".join(lines)) from None
+    if not is_loopback(settings.host) and not settings.api_key_set():
+        raise SettingsFault(
+            f"host {settings.host} can be reached from other machines: set SLMFLEET_API_KEYS "
+            "(comma-separated), or use 127.0.0.1"
+        )
+    secret = settings.token_secret
+    if secret is not None and len(secret.get_secret_value().encode()) < 32:
+        raise SettingsFault("SLMFLEET_TOKEN_SECRET: at least 32 bytes are needed to sign customer tokens")
+    return settings
+
+
+def set_ray_environment() -> None:
+    """Put RAY_ENVIRONMENT into the environment; what is already set there wins."""
+    for name, value in RAY_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
