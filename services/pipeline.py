@@ -97,9 +97,7 @@ class Pipeline:
 
     async def answer_all(self, queries: Sequence[Query]) -> list[AnswerBody]:
         """Answer several independent queries, in order. Raises as `answer` does, for the whole batch."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self.answer(query)) for query in queries]
-        return [task.result() for task in tasks]
+        return list(await asyncio.gather(*(self.answer(query) for query in queries)))
 
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
