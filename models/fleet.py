@@ -22,6 +22,7 @@ from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE
 from slmfleet.models.errors import Fault, FleetFault
 from slmfleet.models.facts import CUSTOMER_FACTS, ORDER_FACTS, PRODUCT_FACTS, placeholders
 from slmfleet.models.knowledge import Passage, read_passages
+from slmfleet.models.slots import Gazetteers
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
 _Config = TypeVar("_Config", bound=BaseModel)
@@ -116,6 +117,8 @@ class FleetConfig(_Strict):
     today: date | None = None
     support: Support
     domains: tuple[Name, ...] = Field(min_length=1)
+    #: Slot -> file of its phrases beside fleet.yaml, one a line: canonical form | other form | ...
+    gazetteers: dict[Name, str] = {}
     router: RouterConfig = RouterConfig()
     wording: Wording
 
@@ -131,6 +134,7 @@ class Domain:
     config: DomainConfig
     passages: tuple[Passage, ...]
     folder: Path
+    gazetteers: Gazetteers
 
     @property
     def name(self) -> str:
@@ -148,6 +152,7 @@ class Fleet:
     config: FleetConfig
     domains: dict[str, Domain]
     folder: Path
+    gazetteers: Gazetteers
 
     def today(self) -> date:
         """The fleet's date: fixed for a demonstration, the calendar's otherwise."""
@@ -274,7 +279,15 @@ def _domain_faults(document: _Document, config: DomainConfig, passages: Sequence
     return faults
 
 
-def _load_domain(folder: Path) -> Domain:
+def _read_phrases(path: Path) -> dict[str, str]:
+    phrases = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        forms = [" ".join(form.split()) for form in line.split("|") if form.strip()]
+        phrases.update({form.lower(): forms[0] for form in forms})
+    return phrases
+
+
+def _load_domain(folder: Path, gazetteers: Gazetteers) -> Domain:
     document = _read_yaml(folder / "domain.yaml")
     config = _validated(document, DomainConfig)
     if config.domain != folder.name:
@@ -285,7 +298,7 @@ def _load_domain(folder: Path) -> Domain:
     faults = _domain_faults(document, config, passages)
     if faults:
         raise FleetFault(faults)
-    return Domain(config, passages, folder)
+    return Domain(config, passages, folder, gazetteers)
 
 
 def load_fleet(folder: Path) -> Fleet:
@@ -296,15 +309,21 @@ def load_fleet(folder: Path) -> Fleet:
     for field in Wording.model_fields:
         allowed = (*_SUPPORT_FACTS, *WORDING_FACTS.get(field, ()))
         faults += _template_faults(document, getattr(config.wording, field), allowed, "wording", field)
+    gazetteers: dict[str, dict[str, str]] = {}
+    for slot, name in config.gazetteers.items():
+        if (folder / name).is_file():
+            gazetteers[slot] = _read_phrases(folder / name)
+        else:
+            faults.append(document.fault(f"gazetteers.{slot}: there is no file '{name}'", "gazetteers", slot))
     domains: dict[str, Domain] = {}
     for index, name in enumerate(config.domains):
         if not (folder / name).is_dir():
             faults.append(document.fault(f"domains: there is no folder '{name}' beside fleet.yaml", "domains", index))
             continue
         try:
-            domains[name] = _load_domain(folder / name)
+            domains[name] = _load_domain(folder / name, gazetteers)
         except FleetFault as fault:
             faults += fault.faults
     if faults:
         raise FleetFault(faults)
-    return Fleet(config, domains, folder)
+    return Fleet(config, domains, folder, gazetteers)

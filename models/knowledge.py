@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,11 @@ class Passage:
     title: str
     text: str
     line: int
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits over title and text: changed knowledge is told from this."""
+        return hashlib.sha256(f"{self.title}\n{self.text}".encode()).hexdigest()[:16]
 
 
 def slug(heading: str) -> str:

@@ -1,0 +1,67 @@
+"""The served encoder: a tokenizer and an int8 graph on ONNX Runtime. No torch, no transformers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from slmfleet.models.errors import BundleFault
+
+#: Word pieces read of one text, start and end marks included. Of a longer text the beginning and the end
+#: are read (the middle of a long complaint says least), so that 2,000 characters cost no more than these.
+MAX_TOKENS = 64
+HEAD_TOKENS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """One text through the graph. `offsets[i]` are the characters of token i; marks have (0, 0)."""
+
+    intent: NDArray[np.float32]
+    slot: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    offsets: tuple[tuple[int, int], ...]
+
+
+def read_tokens(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+    """Ids and character offsets of at most MAX_TOKENS pieces: the first HEAD_TOKENS and the last ones."""
+    encoding = tokenizer.encode(text)
+    ids, offsets = encoding.ids, encoding.offsets
+    if len(ids) > MAX_TOKENS:
+        tail = MAX_TOKENS - HEAD_TOKENS
+        ids, offsets = ids[:HEAD_TOKENS] + ids[-tail:], offsets[:HEAD_TOKENS] + offsets[-tail:]
+    return ids, offsets
+
+
+class Encoder:
+    """Runs one text at a time: the int8 graph scales activations over its whole input, so a text read in
+    a batch would get slightly other numbers than the same text read alone."""
+
+    def __init__(self, model: Path, tokenizer: Path) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._tokenizer = Tokenizer.from_file(str(tokenizer))
+            self._session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            # Both libraries raise their own kinds, down to bare Exception, for a damaged file.
+            raise BundleFault(f"{model.parent}: the model cannot be loaded: {error}") from error
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+
+    def encode(self, text: str) -> Encoding:
+        """The heads' outputs for `text`: intent (n,), slot (tokens, labels), embedding (384,)."""
+        ids, offsets = read_tokens(self._tokenizer, text)
+        tokens = np.asarray([ids], dtype=np.int64)
+        intent, slot, embedding = self._session.run(
+            None, {"input_ids": tokens, "attention_mask": np.ones_like(tokens)}
+        )
+        return Encoding(intent[0], slot[0], embedding[0], tuple(offsets))

@@ -1,0 +1,147 @@
+"""Fitting a network to examples: one loop for routers and specialists, seeded and deterministic."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from slmfleet.models.network import MultiHeadEncoder
+
+#: Label of what a loss should not look at: an unknown intent, an unmarked token.
+UNKNOWN = -100
+_PASSAGE_TEMPERATURE = 0.05
+_EXTRA_PASSAGES = 8
+
+#: Called after every step with (steps done, steps in all).
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides what training yields, besides the rows."""
+
+    layers: tuple[int, ...]
+    vocabulary: int
+    epochs: int
+    batch: int = 32
+    rate: float = 2e-4
+    head_rate: float = 2e-3
+    weight_decay: float = 0.01
+    warm_up: float = 0.1
+    typo_share: float = 0.15
+    held_out: float = 0.12
+    seed: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A tokenised row; UNKNOWN where the row does not say. `tags` has one label a token."""
+
+    ids: Sequence[int]
+    intent: int
+    tags: Sequence[int]
+    passage: int
+
+
+def seed_everything(seed: int) -> None:
+    """Make the next fit repeatable: same rows and recipe, same weights."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True)
+
+
+def padded(sequences: Sequence[Sequence[int]], fill: int) -> Tensor:
+    """Sequences as one (rows, longest) tensor."""
+    width = max(len(sequence) for sequence in sequences)
+    return torch.tensor([[*sequence, *[fill] * (width - len(sequence))] for sequence in sequences])
+
+
+def _attention(ids: Sequence[Sequence[int]]) -> Tensor:
+    return padded([[1] * len(sequence) for sequence in ids], 0)
+
+
+def batches(examples: Sequence[Example], size: int, dice: random.Random) -> list[list[Example]]:
+    """Shuffled batches of rows of like length, so that little is computed on padding."""
+    order = list(examples)
+    dice.shuffle(order)
+    window = size * 16
+    made = []
+    for start in range(0, len(order), window):
+        chunk = sorted(order[start : start + window], key=lambda example: len(example.ids))
+        made += [chunk[index : index + size] for index in range(0, len(chunk), size)]
+    dice.shuffle(made)
+    return made
+
+
+def _passage_loss(
+    network: MultiHeadEncoder, batch: Sequence[Example], embedding: Tensor,
+    passages: Sequence[Sequence[int]], dice: random.Random,
+) -> Tensor:
+    """Contrastive: a query is nearer to the passage that answers it than to the others of its domain."""
+    rows = [index for index, example in enumerate(batch) if example.passage != UNKNOWN]
+    if not rows:
+        return embedding.new_zeros(())
+    wanted = {batch[index].passage for index in rows}
+    others = [index for index in range(len(passages)) if index not in wanted]
+    shown = sorted(wanted) + dice.sample(others, min(_EXTRA_PASSAGES, len(others)))
+    ids = [passages[index] for index in shown]
+    vectors = network(padded(ids, 0), _attention(ids))[2]
+    target = torch.tensor([shown.index(batch[index].passage) for index in rows])
+    scores: Tensor = functional.cross_entropy(embedding[rows] @ vectors.T / _PASSAGE_TEMPERATURE, target)
+    return scores
+
+
+def fit(
+    network: MultiHeadEncoder,
+    epochs: Callable[[int], Sequence[Example]],
+    passages: Sequence[Sequence[int]],
+    recipe: Recipe,
+    progress: Progress,
+) -> None:
+    """Train in place. `epochs(n)` gives the examples of epoch n, so that each may be augmented anew."""
+    dice = random.Random(recipe.seed)  # noqa: S311 - training order, not a secret
+    heads = [*network.intent.parameters(), *network.slot.parameters()]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": network.bert.parameters(), "lr": recipe.rate},
+            {"params": heads, "lr": recipe.head_rate},
+        ],
+        weight_decay=recipe.weight_decay,
+    )
+    steps = recipe.epochs * -(-len(epochs(0)) // recipe.batch)
+    warm = max(1, int(steps * recipe.warm_up))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1.0, (step + 1) / warm, max(0.02, (steps - step) / max(1, steps - warm)))
+    )
+    network.train()
+    done = 0
+    for epoch in range(recipe.epochs):
+        for batch in batches(epochs(epoch), recipe.batch, dice):
+            ids = [example.ids for example in batch]
+            intent, slot, embedding = network(padded(ids, 0), _attention(ids))
+            loss = embedding.new_zeros(())
+            wanted = torch.tensor([example.intent for example in batch])
+            if bool((wanted != UNKNOWN).any()):
+                loss = loss + functional.cross_entropy(intent, wanted, ignore_index=UNKNOWN)
+            tags = padded([example.tags for example in batch], UNKNOWN)
+            if bool((tags != UNKNOWN).any()):
+                loss = loss + 0.5 * functional.cross_entropy(
+                    slot.flatten(0, 1), tags.flatten(), ignore_index=UNKNOWN
+                )
+            if passages:
+                loss = loss + 0.5 * _passage_loss(network, batch, embedding, passages, dice)
+            if not loss.requires_grad:
+                continue
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            done += 1
+            progress(min(done, steps), steps)
+    network.eval()

@@ -1,0 +1,58 @@
+"""The one network of the fleet: a few transformer layers with an intent, a slot and an embedding head.
+
+Training time only; the served form is the int8 graph that export.py makes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import BertModel
+
+HIDDEN = 384
+
+
+class MultiHeadEncoder(nn.Module):
+    """Token ids in; intent logits, slot logits a token and a unit-length sentence embedding out."""
+
+    def __init__(self, bert: BertModel, intents: int, slot_labels: int) -> None:
+        super().__init__()
+        self.bert = bert
+        self.dropout = nn.Dropout(0.1)
+        self.intent = nn.Linear(HIDDEN, intents)
+        self.slot = nn.Linear(HIDDEN, slot_labels)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Shapes: (batch, tokens) twice -> (batch, intents), (batch, tokens, slot labels), (batch, 384)."""
+        states = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        mask = attention_mask.unsqueeze(-1).to(states.dtype)
+        pooled = (states * mask).sum(1) / mask.sum(1).clamp(min=1e-6)
+        embedding = nn.functional.normalize(pooled, dim=-1)
+        return self.intent(self.dropout(pooled)), self.slot(self.dropout(states)), embedding
+
+
+def build(
+    base: Path, kept_ids: Sequence[int], layers: Sequence[int], intents: int, slot_labels: int, max_tokens: int
+) -> MultiHeadEncoder:
+    """The base encoder cut to `layers`, to the vocabulary `kept_ids` and to `max_tokens` positions."""
+    bert = BertModel.from_pretrained(base, attn_implementation="eager", add_pooling_layer=False)
+    embeddings = bert.embeddings
+    words = embeddings.word_embeddings.weight.detach()[torch.tensor(list(kept_ids))]
+    embeddings.word_embeddings = nn.Embedding.from_pretrained(words.clone(), freeze=False, padding_idx=0)
+    places = embeddings.position_embeddings.weight.detach()[:max_tokens]
+    embeddings.position_embeddings = nn.Embedding.from_pretrained(places.clone(), freeze=False)
+    embeddings.position_ids = embeddings.position_ids[:, :max_tokens].clone()
+    embeddings.token_type_ids = embeddings.token_type_ids[:, :max_tokens].clone()
+    bert.encoder.layer = nn.ModuleList([bert.encoder.layer[index] for index in layers])
+    bert.config.update(
+        {"vocab_size": len(kept_ids), "max_position_embeddings": max_tokens, "num_hidden_layers": len(layers)}
+    )
+    return MultiHeadEncoder(bert, intents, slot_labels)
+
+
+def parameters(network: nn.Module) -> int:
+    """How many numbers the network has learned."""
+    return sum(parameter.numel() for parameter in network.parameters())

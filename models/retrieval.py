@@ -1,0 +1,127 @@
+"""Which passage answers: embedding nearness, words in common, and what the intent expects, weighed together."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slmfleet.models.contracts import PassageMatch
+from slmfleet.models.knowledge import Passage
+
+_WORD = re.compile(r"[a-z0-9]+")
+_STOP = frozenset(
+    "a an and are as at be been but by can could did do does for from had has have how i if in is it its me my "
+    "not of on or our please so that the their them they this to u us was we what when where which who why will "
+    "with would you your".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each kind of evidence counts, and the score below which nothing is evidence (`floor`).
+
+    Fitted on held-out training rows; `floor` keeps 98 of 100 right passages of those rows.
+    """
+
+    utterance: float = 1.0
+    lexical: float = 0.2
+    intent: float = 0.2
+    floor: float = 0.0
+
+
+def words(text: str) -> set[str]:
+    """Content words with the plural's s dropped: what two texts can have in common."""
+    found = _WORD.findall(text.lower().replace("'", ""))
+    return {word[:-1] if len(word) > 3 and word.endswith("s") else word for word in found if word not in _STOP}
+
+
+class PassageIndex:
+    """The passages of a domain, ready to be ranked for a query.
+
+    `passage_vectors` (passages, 384) are embeddings of the passages; `utterance_vectors` (n, 384) of training
+    utterances and `owners` (n,) the passage each is answered by. All unit length.
+    """
+
+    def __init__(
+        self,
+        passages: Sequence[Passage],
+        passage_vectors: NDArray[np.float32],
+        utterance_vectors: NDArray[np.float32],
+        owners: NDArray[np.int64],
+        intents: Mapping[str, Sequence[str]],
+        labels: Sequence[str],
+    ) -> None:
+        self._ids = [passage.id for passage in passages]
+        self._passage_vectors = passage_vectors
+        self._utterance_vectors = utterance_vectors
+        self._owners = owners
+        place = {passage: index for index, passage in enumerate(self._ids)}
+        self._expects = np.zeros((len(labels), len(passages)))
+        for row, label in enumerate(labels):
+            for passage in intents.get(label, ()):
+                self._expects[row, place[passage]] = 1.0
+        self._words = [words(passage.title) | words(passage.text) for passage in passages]
+        total = len(passages)
+        vocabulary = set().union(*self._words) if self._words else set()
+        self._rarity = {
+            word: math.log(1 + total / sum(word in mine for mine in self._words)) for word in vocabulary
+        }
+
+    def evidence(
+        self, text: str, embedding: NDArray[np.float32], intent_probabilities: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """(4, passages): cosine to the passage, to its nearest utterance, shared words, expected by intent."""
+        near = np.full(len(self._ids), -1.0)
+        if len(self._owners):
+            np.maximum.at(near, self._owners, self._utterance_vectors @ embedding)
+        asked = words(text)
+        known = sum(self._rarity.get(word, 0.0) for word in asked)
+        shared = [
+            sum(self._rarity[word] for word in asked & mine) / known if known else 0.0 for mine in self._words
+        ]
+        return np.stack(
+            [self._passage_vectors @ embedding, near, np.array(shared), intent_probabilities @ self._expects]
+        )
+
+    def rank(
+        self,
+        text: str,
+        embedding: NDArray[np.float32],
+        intent_probabilities: NDArray[np.float64],
+        weights: Weights,
+        limit: int = 3,
+    ) -> tuple[PassageMatch, ...]:
+        """The best passages for a query, best first."""
+        scores = weigh(self.evidence(text, embedding, intent_probabilities), weights)
+        best = np.argsort(-scores, kind="stable")[:limit]
+        return tuple(PassageMatch(self._ids[index], float(scores[index])) for index in best)
+
+
+def weigh(evidence: NDArray[np.float64], weights: Weights) -> NDArray[np.float64]:
+    """Scores (passages,) from the evidence (4, passages)."""
+    passage, utterance, lexical, intent = evidence
+    nearness = np.maximum(passage, weights.utterance * utterance)
+    return np.asarray(nearness + weights.lexical * lexical + weights.intent * intent)
+
+
+def fit_weights(evidence: Sequence[NDArray[np.float64]], wanted: Sequence[int]) -> tuple[Weights, float]:
+    """The weights of a small grid that put the wanted passage first most often, and how often they do."""
+    best, best_hits = Weights(), -1
+    for utterance in (0.9, 1.0, 1.1):
+        for lexical in (0.0, 0.1, 0.2, 0.4):
+            for intent in (0.0, 0.1, 0.2, 0.4):
+                tried = Weights(utterance, lexical, intent)
+                hits = sum(
+                    int(np.argmax(weigh(one, tried))) == passage
+                    for one, passage in zip(evidence, wanted, strict=True)
+                )
+                if hits > best_hits:
+                    best, best_hits = tried, hits
+    scores = [float(weigh(one, best)[passage]) for one, passage in zip(evidence, wanted, strict=True)]
+    floor = float(np.quantile(scores, 0.02)) if scores else 0.0
+    return Weights(best.utterance, best.lexical, best.intent, floor), best_hits / max(1, len(wanted))

@@ -1,0 +1,153 @@
+"""A specialist: what one domain's bundle makes of an utterance."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from slmfleet.models.bundle import INDEX_FILE, MODEL_FILE, TOKENIZER_FILE, Card, read_card, size_bytes
+from slmfleet.models.calibrate import softmax
+from slmfleet.models.contracts import ModelVersion, Reading, Slot
+from slmfleet.models.encoder import Encoder, Encoding
+from slmfleet.models.errors import BundleFault, ModelBroken
+from slmfleet.models.fleet import Domain
+from slmfleet.models.knowledge import Passage
+from slmfleet.models.retrieval import PassageIndex, Weights
+from slmfleet.models.slots import exact_slots
+
+#: A learned slot is reported from this mean token probability on.
+SLOT_CONFIDENCE = 0.6
+
+
+class Specialist:
+    """Reads utterances of one domain: intent, slots and the passages that may answer."""
+
+    def __init__(self, domain: Domain, card: Card, encoder: Encoder, index: PassageIndex, bytes_: int) -> None:
+        self.card = card
+        self.bytes = bytes_
+        self._domain = domain
+        self._encoder = encoder
+        self._index = index
+        self._weights = Weights(**card.passage_weights)
+        self._version = ModelVersion(card.name, card.version)
+
+    @classmethod
+    def load(cls, domain: Domain) -> Specialist:
+        """The specialist of `domain` from its bundle folder. Raises BundleFault.
+
+        Passages whose text changed since training are embedded anew: editing knowledge.md needs no training.
+        """
+        folder = domain.folder / "bundle"
+        card = read_card(folder, "specialist")
+        if sorted(card.labels) != sorted(domain.config.intents):
+            raise BundleFault(
+                f"{folder}: was trained for other intents than domain.yaml has; run `slmfleet train {domain.name}`"
+            )
+        encoder = Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE)
+        specialist = cls(domain, card, encoder, _read_index(domain, card, encoder), size_bytes(folder))
+        specialist.probe()
+        return specialist
+
+    @property
+    def floor(self) -> float:
+        """The passage score from which on a passage is evidence."""
+        return self._weights.floor
+
+    def read(self, text: str) -> Reading:
+        """Intent, slots and passages of `text`. Raises ModelBroken for a model that answers nonsense."""
+        started = time.thread_time()
+        encoding = self._encoder.encode(text)
+        probabilities = softmax(encoding.intent, self.card.temperature)
+        if not np.isfinite(probabilities).all():
+            raise ModelBroken(f"the {self.card.name} model answers with numbers that are not finite")
+        best = int(np.argmax(probabilities))
+        return Reading(
+            domain=self._domain.name,
+            intent=self.card.labels[best],
+            confidence=float(probabilities[best]),
+            slots=self._slots(text, encoding),
+            passages=self._index.rank(text, encoding.embedding, probabilities, self._weights),
+            model=self._version,
+            cpu_ms=(time.thread_time() - started) * 1e3,
+        )
+
+    def probe(self) -> None:
+        """Ask the model the question on its card. Raises ModelBroken when it cannot answer it."""
+        probe = self.card.probe
+        try:
+            intent = self.read(probe.text).intent
+        except ModelBroken:
+            raise
+        except Exception as error:
+            # ONNX Runtime raises its own kinds; whatever it is, this model cannot be asked.
+            raise ModelBroken(f"the {self.card.name} model cannot be asked") from error
+        if intent != probe.label:
+            raise ModelBroken(f"the {self.card.name} model answers its probe with {intent}, not {probe.label}")
+
+    def _slots(self, text: str, encoding: Encoding) -> tuple[Slot, ...]:
+        exact = exact_slots(text, self._domain.gazetteers)
+        learned = [
+            slot
+            for slot in learned_slots(text, encoding, self.card.slot_labels)
+            if all(slot.end <= other.start or slot.start >= other.end for other in exact)
+        ]
+        return tuple(sorted([*exact, *learned], key=lambda slot: slot.start))
+
+
+def learned_slots(text: str, encoding: Encoding, labels: list[str]) -> list[Slot]:
+    """Spans that the slot head marks: a B tag and the I tags of the same name after it, snapped to words."""
+    if len(labels) < 2:
+        return []
+    probabilities = softmax(encoding.slot)
+    spans: list[tuple[str, int, int, list[float]]] = []
+    for (start, end), row in zip(encoding.offsets, probabilities, strict=True):
+        if start == end:
+            continue
+        label = labels[int(np.argmax(row))]
+        mark, _, name = label.partition("-")
+        glued = bool(spans) and start == spans[-1][2] and text[start - 1 : start + 1].isalnum()
+        if glued or (mark == "I" and spans and spans[-1][0] == name and start - spans[-1][2] <= 1):
+            last = spans[-1]
+            spans[-1] = (last[0], last[1], end, [*last[3], float(row.max())])
+        elif mark != "O":
+            spans.append((name, start, end, [float(row.max())]))
+    return [
+        Slot(name, text[start:end], start, end)
+        for name, start, end, sure in spans
+        if sum(sure) / len(sure) >= SLOT_CONFIDENCE
+    ]
+
+
+def passage_text(passage: Passage) -> str:
+    """What of a passage is embedded."""
+    return f"{passage.title}. {passage.text}"
+
+
+def _read_index(domain: Domain, card: Card, encoder: Encoder) -> PassageIndex:
+    path = domain.folder / "bundle" / INDEX_FILE
+    try:
+        with np.load(path) as saved:
+            vectors = saved["passages"].astype(np.float32)
+            utterances = saved["utterances"].astype(np.float32)
+            owners = saved["owners"].astype(np.int64)
+    except (OSError, KeyError, ValueError) as error:
+        raise BundleFault(f"{path}: the passage index cannot be read: {error}") from error
+    trained = list(card.passages)
+    place = {passage.id: index for index, passage in enumerate(domain.passages)}
+    rows = [
+        vectors[trained.index(passage.id)]
+        if card.passages.get(passage.id) == passage.digest
+        else encoder.encode(passage_text(passage)).embedding
+        for passage in domain.passages
+    ]
+    still = np.array([trained[owner] in place for owner in owners], dtype=bool)
+    moved = np.array([place[trained[owner]] for owner in owners[still]], dtype=np.int64)
+    return PassageIndex(
+        domain.passages,
+        np.stack(rows) if rows else np.zeros((0, vectors.shape[1]), np.float32),
+        utterances[still],
+        moved,
+        {name: intent.passages for name, intent in domain.config.intents.items()},
+        card.labels,
+    )

