@@ -35,7 +35,7 @@ _RETRY_AFTER = {
 }
 _REQUEST_ID = {
     "X-Request-Id": {
-        "description": "The request's own id where that is safe (letters, digits, '.', '_', '-'), or a new one.",
+        "description": "The request's own id where that is safe (A-Z a-z 0-9 . _ -), or a new one.",
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
     }
 }

@@ -176,7 +176,10 @@ def _check_key(key: str) -> None:
 
 def write_word_shop(folder: Path) -> Path:
     """The word shop's fleet.yaml, domains and knowledge, under `folder`. Returns `folder`."""
-    wording = "out_of_scope handed_off unsure needs_identity needs_order no_orders unknown_order needs_product no_evidence"
+    wording = (
+        "out_of_scope handed_off unsure needs_identity needs_order no_orders unknown_order needs_product "
+        "no_evidence"
+    )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "fleet.yaml").write_text(
         "retailer: Words & Sons\n"
