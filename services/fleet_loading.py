@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from slmfleet.models.fleet import Fleet
@@ -88,6 +88,10 @@ class LoadedFleet:
     executor: ThreadPoolExecutor
     describe: Callable[[], Awaitable[FleetBody]]
     notice: str | None = None
+
+    def noticing(self, notice: str | None) -> LoadedFleet:
+        """The same fleet with a notice."""
+        return self if notice == self.notice else replace(self, notice=notice)
 
     async def health(self) -> HealthBody:
         """Whether every model passes its probe, wherever it is; `checks` names each."""

@@ -111,8 +111,9 @@ class Gateway:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Received(Headers(scope=scope), receive, request_id_of(scope["headers"]))
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
         try:
-            response = await self._in_time(scope["method"], scope["path"], request)
+            response = await self._in_time(scope["method"], path, request)
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 - the outermost place: everything becomes an answer here

@@ -30,7 +30,7 @@ from slmfleet.services.guard import RouterModel
 from slmfleet.services.pipeline import Query, Replier
 from slmfleet.services.settings import Settings
 
-WORDS = {
+WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "shipping": {"track": ("where", "parcel", "track"), "speed": ("days", "fast", "express")},
     "returns": {"how": ("return", "back"), "window": ("days", "long", "refund")},
 }
@@ -172,6 +172,13 @@ def _customer_of(token: str) -> str:
 def _check_key(key: str) -> None:
     if key not in KEYS:
         raise Unauthenticated("the API key is not known here")
+
+
+def word_app(args: dict[str, str]) -> object:
+    """The word shop as an import path of a Serve config; `args` are fields of Settings."""
+    from slmfleet.services.app import build_app
+
+    return build_app(Settings.model_validate(args), WordParts())
 
 
 def write_word_shop(folder: Path) -> Path:

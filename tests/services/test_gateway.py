@@ -6,6 +6,7 @@ import asyncio
 import re
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 from fakes.serving import WordParts
@@ -175,3 +176,10 @@ async def test_a_swap_of_what_is_loaded_serves_the_next_request(shop: Shop) -> N
     shop.loaded = load_pipeline(shop.settings, WordParts(), shop.executor)
     answer = (await shop.ask("where is my parcel")).json()
     assert answer["parts"][0]["model"]["version"] == "abcabcabcabc"
+
+
+async def test_it_can_be_mounted_below_a_prefix(shop: Shop) -> None:
+    transport = httpx.ASGITransport(shop.app, root_path="/eu")
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        assert (await client.get("/eu/healthz")).status_code == 200
+        assert (await client.get("/us/healthz")).status_code == 404
