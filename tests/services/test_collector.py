@@ -126,6 +126,21 @@ async def test_a_cancelled_waiter_neither_travels_nor_harms_its_neighbours() -> 
     assert await collector.read("d") == "D"
 
 
+async def test_one_that_leaves_in_flight_does_not_cost_its_companions_their_answer() -> None:
+    line = Line(held=True)
+    collector = AdaptiveCollector(line)
+    first = asyncio.create_task(collector.read("first"))
+    await _settle()
+    reads = [asyncio.create_task(collector.read(text)) for text in "abc"]
+    await _settle()
+    line.let_go()
+    await first
+    await _settle(1)
+    assert line.calls == [["first"], ["a", "b", "c"]]
+    reads[0].cancel()
+    assert await asyncio.wait_for(asyncio.gather(*reads[1:]), 1) == ["B", "C"]
+
+
 async def test_lanes_let_as_many_calls_travel_at_once() -> None:
     line = Line(held=True)
     collector = AdaptiveCollector(line, lanes=2)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from slmfleet.models.errors import Overloaded, SlmfleetError
 from slmfleet.services.gateway import PROBLEMS
+from slmfleet.services.pipeline import Query
 from slmfleet.services.schemas import AnswerBody
 
 
@@ -54,6 +55,28 @@ async def test_one_more_than_may_be_in_hand_is_429_and_all_others_are_answered(t
     problem_of(refused, 429, "overloaded")
     assert int(refused.headers["retry-after"]) >= 1
     assert (await shop.ask("where")).status_code == 200
+
+
+async def test_no_more_work_at_once_than_there_are_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path, max_ongoing_requests=3)
+    now = most = 0
+    answer = shop.loaded.pipeline.answer
+
+    async def counted(query: Query) -> AnswerBody:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        try:
+            await asyncio.sleep(0.01)
+            return await answer(query)
+        finally:
+            now -= 1
+
+    monkeypatch.setattr(shop.loaded.pipeline, "answer", counted)
+    assert {it.status_code for it in await asyncio.gather(*(shop.ask("where") for _ in range(20)))} == {200}
+    assert most == 3
 
 
 async def test_health_is_told_while_all_places_are_taken(tmp_path: Path) -> None:
