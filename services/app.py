@@ -20,7 +20,7 @@ from slmfleet.services.settings import Settings, require_keys_off_loopback
 from slmfleet.services.shipped import ShippedParts
 
 #: Of one core, per replica: what Ray reserves, not a limit. Small, so that a fleet fits two cores.
-_REPLICA_CPUS = 0.1
+_REPLICA_CPUS = 0.05
 #: Requests beyond the gateway's own admission that Ray lets in: health checks, refusals on their way out.
 _SLACK = 64
 _OBJECT_STORE_BYTES = 100_000_000

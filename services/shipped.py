@@ -39,11 +39,12 @@ class ShippedParts:
         return specialist, _facts(specialist)
 
     def replier(self, settings: Settings, fleet: Fleet) -> Replier:
-        """The replier over the fleet's policies and the order records."""
-        from slmfleet.services.records import Records
+        """The replier over the fleet's policies and the order records. Raises SettingsFault, FleetFault."""
+        from slmfleet.services.records import open_records
         from slmfleet.services.reply import Replier as Shipped
 
-        return Shipped(fleet, Records(settings.resolved_records_url()))
+        seed = fleet.folder / "records"
+        return Shipped(fleet, open_records(settings.resolved_records_url(), seed if seed.is_dir() else None))
 
     def customer_of(self, settings: Settings) -> Callable[[str], str]:
         """Verification of customer tokens under the settings' secret."""
