@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from typing import Protocol
 
 from slmfleet.models.contracts import Reading
+from slmfleet.models.errors import ModelBroken, SlmfleetError
+from slmfleet.services.collector import AdaptiveCollector
+from slmfleet.services.guard import Guard, Probed
+
+log = logging.getLogger(__name__)
 
 
 class Dispatcher(Protocol):
@@ -22,3 +31,144 @@ class Dispatcher(Protocol):
     async def faults(self) -> dict[str, str | None]:
         """Domain -> None when its specialist passes its probe, else what is wrong."""
         ...
+
+
+class Specialist(Probed, Protocol):
+    """One domain's model, blocking."""
+
+    def read(self, text: str) -> Reading:
+        """Intent, slots and passages of `text`. Raises ModelBroken."""
+        ...
+
+
+class RemoteSpecialist(Protocol):
+    """One domain's model in another process."""
+
+    async def read_all(self, texts: list[str]) -> list[Reading | ModelBroken]:
+        """One outcome a text, in order: a text that breaks the model must not fail its neighbours.
+
+        Raises ModelBroken, Overloaded, DeadlineExceeded when there is no answer at all.
+        """
+        ...
+
+    async def check(self) -> str | None:
+        """What is wrong with the specialist, or None. Raises as `read_all` does."""
+        ...
+
+
+class GuardedSpecialist:
+    """A specialist behind a guard, for whichever process holds it."""
+
+    def __init__(self, domain: str, specialist: Specialist) -> None:
+        self._specialist = specialist
+        self.guard = Guard(f"the {domain} specialist", specialist)
+
+    def read(self, text: str) -> Reading:
+        """What the specialist makes of `text`. Raises ModelBroken, whatever the model raised."""
+        return self.guard.call(self._specialist.read, text)
+
+    def read_all(self, texts: list[str]) -> list[Reading | ModelBroken]:
+        """One outcome a text. Texts are read one by one.
+
+        Dynamic int8 quantisation scales by the whole batch, so in a batch the decision on one customer's
+        words would depend on another's.
+        """
+        return [self._outcome(text) for text in texts]
+
+    def _outcome(self, text: str) -> Reading | ModelBroken:
+        try:
+            return self.read(text)
+        except ModelBroken as error:
+            return error
+
+
+class ColocatedDispatcher:
+    """Specialists in this process. They compute in `executor`, off the event loop."""
+
+    def __init__(self, specialists: Mapping[str, Specialist], executor: Executor) -> None:
+        self._specialists = {name: GuardedSpecialist(name, model) for name, model in specialists.items()}
+        self._executor = executor
+
+    @property
+    def domains(self) -> frozenset[str]:
+        """Domains that have a specialist here."""
+        return frozenset(self._specialists)
+
+    async def read(self, domain: str, text: str) -> Reading:
+        """What the domain's specialist makes of `text`. Raises ModelBroken."""
+        specialist = self._specialists.get(domain)
+        if specialist is None:
+            raise ModelBroken(f"there is no specialist for {domain}")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, specialist.read, text)
+
+    async def faults(self) -> dict[str, str | None]:
+        """Domain -> None, or what is wrong: its probe, or a read that failed since its last good probe."""
+        return await self._ask(lambda guard: guard.check())
+
+    async def probe(self) -> dict[str, str | None]:
+        """Domain -> None, or what is wrong by its probe alone: what justifies a restart."""
+        return await self._ask(lambda guard: guard.probe())
+
+    async def _ask(self, question: Callable[[Guard], str | None]) -> dict[str, str | None]:
+        loop = asyncio.get_running_loop()
+        answers = await asyncio.gather(
+            *(
+                loop.run_in_executor(self._executor, question, model.guard)
+                for model in self._specialists.values()
+            )
+        )
+        return dict(zip(self._specialists, answers, strict=True))
+
+
+class SplitDispatcher:
+    """Specialists in other processes, one collector a domain.
+
+    `probe_timeout_s` bounds how long a specialist that does not answer can hold up `faults`.
+    """
+
+    def __init__(
+        self,
+        remotes: Mapping[str, RemoteSpecialist],
+        cap: int = 64,
+        max_waiting: int = 1_024,
+        lanes: int = 1,
+        probe_timeout_s: float = 2.0,
+    ) -> None:
+        self._remotes = dict(remotes)
+        self._collectors = {
+            domain: AdaptiveCollector(remote.read_all, cap, max_waiting, lanes)
+            for domain, remote in self._remotes.items()
+        }
+        self._probe_timeout_s = probe_timeout_s
+
+    @property
+    def domains(self) -> frozenset[str]:
+        """Domains that have a specialist somewhere."""
+        return frozenset(self._remotes)
+
+    async def read(self, domain: str, text: str) -> Reading:
+        """What the domain's specialist makes of `text`. Raises ModelBroken, Overloaded, DeadlineExceeded."""
+        collector = self._collectors.get(domain)
+        if collector is None:
+            raise ModelBroken(f"there is no specialist for {domain}")
+        outcome = await collector.read(text)
+        if isinstance(outcome, ModelBroken):
+            raise outcome
+        return outcome
+
+    async def faults(self) -> dict[str, str | None]:
+        """Domain -> None, or what is wrong, asked of every specialist at once."""
+        answers = await asyncio.gather(*(self._check(domain) for domain in self._remotes))
+        return dict(zip(self._remotes, answers, strict=True))
+
+    async def _check(self, domain: str) -> str | None:
+        try:
+            async with asyncio.timeout(self._probe_timeout_s):
+                return await self._remotes[domain].check()
+        except TimeoutError:
+            return f"the {domain} specialist did not answer its probe within {self._probe_timeout_s:g} s"
+        except SlmfleetError as error:
+            return str(error)
+        except Exception:
+            log.exception("the %s specialist cannot be asked", domain)
+            return f"the {domain} specialist cannot be reached"

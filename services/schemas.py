@@ -27,7 +27,14 @@ def _speakable(text: str) -> str:
 
 
 Text = Annotated[
-    str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS, examples=["how long do I have to return shoes?"]),
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_TEXT_CHARACTERS,
+        examples=["how long do I have to return shoes?"],
+        # What `_speakable` checks, in the words of JSON Schema: something visible, and no NUL.
+        json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"},
+    ),
     AfterValidator(_speakable),
 ]
 

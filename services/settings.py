@@ -28,6 +28,8 @@ RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
     "RAY_AUTH_MODE": "disabled",
+    # Puts services/edge.py before Serve's own reading of a request, in each replica.
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "slmfleet.services.edge.serve_middlewares",
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
@@ -93,18 +95,26 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         lines = [f"SLMFLEET_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
         raise SettingsFault("\n".join(lines)) from None
-    if not is_loopback(settings.host) and not settings.api_key_set():
-        raise SettingsFault(
-            f"host {settings.host} can be reached from other machines: set SLMFLEET_API_KEYS "
-            "(comma-separated), or use 127.0.0.1"
-        )
+    require_keys_off_loopback(settings)
     secret = settings.token_secret
     if secret is not None and len(secret.get_secret_value().encode()) < 32:
         raise SettingsFault("SLMFLEET_TOKEN_SECRET: at least 32 bytes are needed to sign customer tokens")
     return settings
 
 
-def set_ray_environment() -> None:
-    """Put RAY_ENVIRONMENT into the environment; what is already set there wins."""
-    for name, value in RAY_ENVIRONMENT.items():
+def require_keys_off_loopback(settings: Settings) -> None:
+    """Raises SettingsFault when other machines can reach `host` and no API key is asked of them."""
+    if not is_loopback(settings.host) and not settings.api_key_set():
+        raise SettingsFault(
+            f"host {settings.host} can be reached from other machines: set SLMFLEET_API_KEYS "
+            "(comma-separated), or use 127.0.0.1"
+        )
+
+
+def set_ray_environment(**more: str) -> None:
+    """Put RAY_ENVIRONMENT and `more` into the environment; what is already set there wins.
+
+    Before the first `import ray`, which reads most of it once.
+    """
+    for name, value in {**RAY_ENVIRONMENT, **more}.items():
         os.environ.setdefault(name, value)

@@ -1,0 +1,126 @@
+"""The Ray Serve application: wiring only.
+
+`fleet` is the import path for `serve deploy` (slmfleet.services.app:fleet). Ray reads its parameter's
+annotation as a class, which is why this module does without postponed annotations.
+"""
+
+import contextlib
+import io
+import logging
+from pathlib import Path
+
+import ray
+from ray import serve
+from ray.serve.config import BackpressureConfig, HTTPOptions
+from ray.serve.schema import LoggingConfig
+
+from slmfleet.services.deployments import GatewayReplica, SpecialistReplica, UserConfig
+from slmfleet.services.fleet_loading import Parts
+from slmfleet.services.settings import Settings, require_keys_off_loopback
+from slmfleet.services.shipped import ShippedParts
+
+#: Of one core, per replica: what Ray reserves, not a limit. Small, so that a fleet fits two cores.
+_REPLICA_CPUS = 0.05
+#: Requests beyond the gateway's own admission that Ray lets in: health checks, refusals on their way out.
+_SLACK = 64
+_OBJECT_STORE_BYTES = 100_000_000
+_APP = "slmfleet"
+
+
+def build_app(
+    settings: Settings, parts: Parts | None = None, health_check_period_s: float = 10.0
+) -> serve.Application:
+    """The application for `settings`, from the shipped parts unless told otherwise.
+
+    A Serve config that gives the deployments another `user_config: {revision: ...}` makes every replica load
+    its bundles anew without a restart.
+    Raises FleetFault, and SettingsFault when customer tokens cannot be verified.
+    """
+    parts = parts or ShippedParts()
+    parts.customer_of(settings)  # makes the secret once, before several replicas look for it
+    fleet = parts.fleet(settings)
+    everywhere = {
+        "user_config": UserConfig(revision="0"),
+        "ray_actor_options": {"num_cpus": _REPLICA_CPUS},
+        "health_check_period_s": health_check_period_s,
+        "health_check_timeout_s": 10.0,
+        "graceful_shutdown_wait_loop_s": 0.1,
+        "graceful_shutdown_timeout_s": settings.request_timeout_s + 5,
+        "max_constructor_retry_count": 2,
+        "max_surge_percent": 100,  # a new version starts before the old one stops
+        "logging_config": LoggingConfig(enable_access_log=False),
+    }
+    remotes = None
+    if settings.placement == "split":
+        specialist = serve.deployment(
+            SpecialistReplica,
+            num_replicas=settings.specialist_replicas,
+            max_ongoing_requests=_SLACK,
+            **everywhere,
+        )
+        remotes = {
+            domain: specialist.options(name=f"specialist-{domain}").bind(settings, parts, domain)
+            for domain in fleet.domains
+        }
+    gateway = serve.deployment(
+        serve.ingress()(GatewayReplica),
+        name="gateway",
+        num_replicas=settings.gateway_replicas,
+        # The gateway refuses at max_ongoing + max_queued itself, in its own words; these are the dam behind.
+        max_ongoing_requests=settings.max_ongoing_requests + settings.max_queued_requests + _SLACK,
+        max_queued_requests=settings.max_queued_requests,
+        backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
+        **everywhere,
+    )
+    return gateway.bind(settings, parts, remotes)
+
+
+def fleet(args: Settings) -> serve.Application:
+    """The application for `serve deploy`; `args` are fields of Settings, the environment gives the rest.
+
+    A deployed application is taken to be within others' reach unless `args.host` is a loopback address.
+    Raises SettingsFault without API keys then.
+    """
+    reachable = "host" not in args.model_fields_set
+    settings = args.model_copy(update={"host": "0.0.0.0"}) if reachable else args  # noqa: S104
+    require_keys_off_loopback(settings)
+    return build_app(settings)
+
+
+def start(settings: Settings, metrics_port: int) -> Path:
+    """Start a cluster of this process's own, with Serve listening; returns the folder of its logs."""
+    context = ray.init(
+        address="local",
+        num_cpus=2,
+        object_store_memory=_OBJECT_STORE_BYTES,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _metrics_export_port=metrics_port,
+    )
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    serve.start(
+        http_options=HTTPOptions(host=settings.host, port=settings.port),
+        logging_config=LoggingConfig(enable_access_log=False, log_level="WARNING"),
+    )
+    return Path(context.address_info["session_dir"]) / "logs"
+
+
+def run(settings: Settings, parts: Parts | None = None) -> str | None:
+    """Deploy and wait. Returns None once it serves, else the deployments' own words on why it does not."""
+    try:
+        serve.run(build_app(settings, parts), name=_APP)
+    except RuntimeError:
+        status = serve.status().applications[_APP]
+        return "\n".join(it.message for it in status.deployments.values() if it.message) or status.message
+    return None
+
+
+def stop() -> None:
+    """Finish what is in flight, then stop Serve and the cluster."""
+    # Ray tells the end of Serve's own controller as a failed task, on stdout.
+    with contextlib.redirect_stdout(io.StringIO()):
+        if ray.is_initialized():
+            serve.delete(_APP)  # first: serve.shutdown alone stops the proxy while replicas still answer
+            serve.shutdown()
+        ray.shutdown()  # also what a start that was interrupted has left

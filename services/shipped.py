@@ -1,0 +1,75 @@
+"""The parts that slmfleet ships: the trained router and specialists, the replier, records and identity.
+
+Imported lazily, so that a process loads only the libraries of the parts it holds.
+"""
+
+# mypy: disable-error-code="import-not-found,import-untyped,unused-ignore,no-any-return"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from slmfleet.models.fleet import Fleet, load_fleet
+from slmfleet.services.dispatch import Specialist
+from slmfleet.services.fleet_loading import ModelFacts
+from slmfleet.services.guard import RouterModel
+from slmfleet.services.pipeline import Replier
+from slmfleet.services.settings import Settings
+
+
+class ShippedParts:
+    """`Parts` from the folder of the fleet and its bundles."""
+
+    def fleet(self, settings: Settings) -> Fleet:
+        """The checked configuration. Raises FleetFault."""
+        return load_fleet(settings.fleet_dir)
+
+    def router(self, settings: Settings, fleet: Fleet) -> tuple[RouterModel, ModelFacts]:
+        """The router of the fleet's bundle. Raises BundleFault, ModelBroken."""
+        from slmfleet.router.classifier import Router
+
+        router = Router.load(fleet.folder / "router")
+        return router, _facts(router)
+
+    def specialist(self, settings: Settings, fleet: Fleet, domain: str) -> tuple[Specialist, ModelFacts]:
+        """The domain's specialist from its bundle. Raises BundleFault, ModelBroken."""
+        from slmfleet.models.specialist import Specialist as Shipped
+
+        specialist = Shipped.load(fleet.domains[domain])
+        return specialist, _facts(specialist)
+
+    def replier(self, settings: Settings, fleet: Fleet) -> Replier:
+        """The replier over the fleet's policies and the order records. Raises SettingsFault, FleetFault."""
+        from slmfleet.services.records import open_records
+        from slmfleet.services.reply import Replier as Shipped
+
+        seed = fleet.folder / "records"
+        return Shipped(fleet, open_records(settings.resolved_records_url(), seed if seed.is_dir() else None))
+
+    def customer_of(self, settings: Settings) -> Callable[[str], str]:
+        """Verification of customer tokens under the settings' secret."""
+        from slmfleet.services.identity import Issuer, load_secret
+
+        given = settings.token_secret
+        secret = (
+            given.get_secret_value().encode() if given else load_secret(settings.state_dir / "token.secret")
+        )
+        return Issuer(secret).customer
+
+    def check_key(self, settings: Settings) -> Callable[[str], None] | None:
+        """Verification of API keys when any is configured."""
+        from slmfleet.services.identity import ApiKeys
+
+        keys = settings.api_key_set()
+        return ApiKeys(keys).check if keys else None
+
+
+def _facts(model: object) -> ModelFacts:
+    card = model.card  # type: ignore[attr-defined]
+    return ModelFacts(
+        version=card.version,
+        parameters=card.parameters,
+        bytes=model.bytes,  # type: ignore[attr-defined]
+        metrics=dict(card.metrics),
+        threshold=card.threshold,
+    )

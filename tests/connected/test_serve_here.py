@@ -1,0 +1,152 @@
+"""`serve_fleet`: from nothing to ready and back, beside another cluster on the same host."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from connected.conftest import TESTS, Cluster, until
+from fakes.serving import WordParts, write_word_shop
+
+from slmfleet.models.errors import SettingsFault
+from slmfleet.services.serve_here import free_ports, own_words, serve_fleet
+from slmfleet.services.settings import Settings
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from fakes.serving import WordParts
+from slmfleet.models.errors import SlmfleetError
+from slmfleet.services.serve_here import serve_fleet
+from slmfleet.services.settings import load_settings
+
+folder, port, placement = sys.argv[1:4]
+settings = load_settings(fleet_dir=Path(folder), state_dir=Path(folder), port=int(port), placement=placement)
+try:
+    serve_fleet(settings, lambda line: print(line, flush=True), WordParts(slow_s=1.5))
+except SlmfleetError as error:
+    sys.exit(f"slmfleet: {error}")
+"""
+
+
+class Program:
+    """`serve_fleet` in a process group of its own, as a shell starts it."""
+
+    def __init__(self, folder: Path, placement: str) -> None:
+        self.port = free_ports(1)[0]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        path = os.pathsep.join([str(TESTS), str(TESTS.parent / "deploy" / "editable")])
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(folder), str(self.port), placement],
+            env={**environment, "PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate(timeout=20)
+
+    def lines_until(self, wanted: str) -> list[str]:
+        assert self.process.stdout is not None
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line.rstrip())
+            if wanted in line:
+                return lines
+        raise AssertionError("\n".join(lines))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_word_shop(tmp_path)
+
+
+@pytest.mark.connected
+@pytest.mark.parametrize(("placement", "sign"), [("split", signal.SIGINT), ("colocated", signal.SIGTERM)])
+def test_up_answers_and_goes_away_without_dropping_anyone(
+    cluster: Cluster, folder: Path, placement: str, sign: signal.Signals
+) -> None:
+    started = time.monotonic()
+    with Program(folder, placement) as program:
+        _live_and_die(program, sign, started)
+    with cluster.shop(f"beside-{placement}") as shop:  # the other cluster is none the worse
+        assert shop.ask("where").status_code == 200
+
+
+def _live_and_die(program: Program, sign: signal.Signals, started: float) -> None:
+    told = program.lines_until("is served at")
+    assert time.monotonic() - started < 20
+    assert any("shipping" in line and "000000000002" in line for line in told)
+    url = f"http://127.0.0.1:{program.port}/v1/queries"
+    answers: list[httpx.Response] = []
+    asking = threading.Thread(
+        target=lambda: answers.append(httpx.post(url, json={"text": "slowly where"}, timeout=20))
+    )
+    asking.start()
+    time.sleep(0.4)
+    if sign == signal.SIGINT:
+        os.killpg(program.process.pid, sign)  # as Ctrl-C does: Ray's processes are sent it too
+    else:
+        program.process.send_signal(sign)
+    rest = program.lines_until("stopped")
+    asking.join()
+    assert [answer.status_code for answer in answers] == [200]
+    assert program.process.wait(20) == 0
+    assert [line for line in told + rest if "Traceback" in line or "Error" in line or "raylet" in line] == []
+    until(lambda: _members(program.process.pid) == [])
+
+
+@pytest.mark.connected
+def test_stopped_while_it_starts_it_leaves_nothing_behind(folder: Path) -> None:
+    with Program(folder, "colocated") as program:
+        program.lines_until("starting")
+        time.sleep(1.5)
+        os.killpg(program.process.pid, signal.SIGINT)
+        assert not any("is served at" in line for line in program.lines_until("stopped"))
+        assert program.process.wait(20) == 0
+        until(lambda: _members(program.process.pid) == [])
+
+
+def test_a_taken_port_is_told_before_anything_starts(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = Settings(fleet_dir=folder, state_dir=folder, port=taken.getsockname()[1])
+        with pytest.raises(SettingsFault, match=r"cannot listen on 127\.0\.0\.1:\d+"):
+            serve_fleet(settings, lambda line: None, WordParts())
+
+
+def test_the_words_of_our_own_errors_are_found_in_a_traceback() -> None:
+    traceback = (
+        "Traceback (most recent call last):\n  File x\n"
+        "slmfleet.models.errors.BundleFault: a/bundle: is damaged\n"
+        "\nDuring handling\nRuntimeError: x\nslmfleet.models.errors.BundleFault: a/bundle: is damaged\n"
+    )
+    assert own_words(traceback) == "a/bundle: is damaged"
+    assert own_words("RuntimeError: something of Ray's") is None
+
+
+def _members(group: int) -> list[str]:
+    """Command lines of the processes that are still in a process session, zombies aside."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(session) == group and state != "Z":
+            found.append(stat.with_name("cmdline").read_text().replace("\0", " "))
+    return found
