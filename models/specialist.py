@@ -49,11 +49,6 @@ class Specialist:
         specialist.probe()
         return specialist
 
-    @property
-    def floor(self) -> float:
-        """The passage score from which on a passage is evidence."""
-        return self._weights.floor
-
     def read(self, text: str) -> Reading:
         """Intent, slots and passages of `text`. Raises ModelBroken for a model that answers nonsense."""
         started = time.thread_time()
@@ -62,13 +57,16 @@ class Specialist:
         if not np.isfinite(probabilities).all():
             raise ModelBroken(f"the {self.card.name} model answers with numbers that are not finite")
         best = int(np.argmax(probabilities))
+        passages = self._index.rank(text, encoding.embedding, probabilities, self._weights)
         return Reading(
             domain=self._domain.name,
             intent=self.card.labels[best],
             confidence=float(probabilities[best]),
             slots=self._slots(text, encoding),
-            passages=self._index.rank(text, encoding.embedding, probabilities, self._weights),
+            passages=passages,
             model=self._version,
+            intent_is_sure=float(probabilities[best]) >= self.card.threshold,
+            passage_is_evidence=bool(passages) and passages[0].score >= self._weights.floor,
             cpu_ms=(time.thread_time() - started) * 1e3,
         )
 

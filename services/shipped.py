@@ -3,18 +3,21 @@
 Imported lazily, so that a process loads only the libraries of the parts it holds.
 """
 
-# mypy: disable-error-code="import-not-found,import-untyped,unused-ignore,no-any-return"
-
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from slmfleet.models.errors import NotFound
 from slmfleet.models.fleet import Fleet, load_fleet
 from slmfleet.services.dispatch import Specialist
 from slmfleet.services.fleet_loading import ModelFacts
 from slmfleet.services.guard import RouterModel
 from slmfleet.services.pipeline import Replier
 from slmfleet.services.settings import Settings
+
+if TYPE_CHECKING:
+    from slmfleet.services.identity import Issuer
 
 
 class ShippedParts:
@@ -28,7 +31,7 @@ class ShippedParts:
         """The router of the fleet's bundle. Raises BundleFault, ModelBroken."""
         from slmfleet.router.classifier import Router
 
-        router = Router.load(fleet.folder / "router")
+        router = Router.load(fleet.folder / "router" / "bundle")
         return router, _facts(router)
 
     def specialist(self, settings: Settings, fleet: Fleet, domain: str) -> tuple[Specialist, ModelFacts]:
@@ -48,13 +51,21 @@ class ShippedParts:
 
     def customer_of(self, settings: Settings) -> Callable[[str], str]:
         """Verification of customer tokens under the settings' secret."""
-        from slmfleet.services.identity import Issuer, load_secret
+        return _issuer(settings).customer
 
-        given = settings.token_secret
-        secret = (
-            given.get_secret_value().encode() if given else load_secret(settings.state_dir / "token.secret")
-        )
-        return Issuer(secret).customer
+    def token_for(self, settings: Settings, customer: str) -> str:
+        """A token of the demonstration issuer for a customer on record. Raises NotFound."""
+        from slmfleet.services.records import open_records
+
+        fleet = self.fleet(settings)
+        seed = fleet.folder / "records"
+        records = open_records(settings.resolved_records_url(), seed if seed.is_dir() else None)
+        try:
+            if records.customer(customer) is None:
+                raise NotFound(f"there is no customer '{customer}' on record")
+        finally:
+            records.close()
+        return _issuer(settings).token(customer)
 
     def check_key(self, settings: Settings) -> Callable[[str], None] | None:
         """Verification of API keys when any is configured."""
@@ -62,6 +73,13 @@ class ShippedParts:
 
         keys = settings.api_key_set()
         return ApiKeys(keys).check if keys else None
+
+
+def _issuer(settings: Settings) -> Issuer:
+    from slmfleet.services.identity import Issuer, load_secret
+
+    given = settings.token_secret
+    return Issuer(given.get_secret_value().encode() if given else load_secret(settings.state_dir / "token.secret"))
 
 
 def _facts(model: object) -> ModelFacts:

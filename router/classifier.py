@@ -1,0 +1,55 @@
+"""The router: which domain an utterance is for, or that a person or nobody here should take it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from slmfleet.models.bundle import MODEL_FILE, TOKENIZER_FILE, Card, read_card, size_bytes
+from slmfleet.models.calibrate import softmax
+from slmfleet.models.contracts import Decision, ModelVersion
+from slmfleet.models.encoder import Encoder
+from slmfleet.models.errors import ModelBroken
+from slmfleet.router.policy import decide
+
+
+class Router:
+    """Classifies an utterance over the domains, HAND_OFF and OUT_OF_SCOPE, with a calibrated confidence."""
+
+    def __init__(self, card: Card, encoder: Encoder, bytes_: int) -> None:
+        self.card = card
+        self.bytes = bytes_
+        self._encoder = encoder
+        self._version = ModelVersion(card.name, card.version)
+
+    @classmethod
+    def load(cls, folder: Path) -> Router:
+        """The router of a bundle folder. Raises BundleFault, ModelBroken."""
+        card = read_card(folder, "router")
+        router = cls(card, Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE), size_bytes(folder))
+        router.probe()
+        return router
+
+    def route(self, text: str) -> Decision:
+        """Where `text` goes. Raises ModelBroken for a model that answers nonsense."""
+        started = time.thread_time()
+        probabilities = softmax(self._encoder.encode(text).intent, self.card.temperature)
+        if not np.isfinite(probabilities).all():
+            raise ModelBroken("the router model answers with numbers that are not finite")
+        decision = decide(text, self.card.labels, probabilities, self.card.threshold, self._version)
+        return decision.costing((time.thread_time() - started) * 1e3)
+
+    def probe(self) -> None:
+        """Ask the model the question on its card. Raises ModelBroken when it cannot answer it."""
+        probe = self.card.probe
+        try:
+            domain = self.route(probe.text).routes[0].domain
+        except ModelBroken:
+            raise
+        except Exception as error:
+            # ONNX Runtime raises its own kinds; whatever it is, this model cannot be asked.
+            raise ModelBroken("the router model cannot be asked") from error
+        if domain != probe.label:
+            raise ModelBroken(f"the router model answers its probe with {domain}, not {probe.label}")

@@ -1,0 +1,154 @@
+"""One command, `slmfleet`: up ask train evaluate check token."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from slmfleet.models.errors import FleetFault, SlmfleetError
+from slmfleet.services.settings import Settings, load_settings
+
+app = typer.Typer(
+    help="A fleet of small specialist language models that answers a retailer's customers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+FleetOption = Annotated[
+    Path | None, typer.Option("--fleet", help="The retailer's folder; the demonstration shop by default.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """A fault is told in its own words, without a traceback; exit code 2."""
+    try:
+        yield
+    except SlmfleetError as error:
+        errors.print(str(error), markup=False, style="red")
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def up(
+    fleet: FleetOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    placement: Annotated[
+        str | None, typer.Option(help="colocated (no hop) or split (one Serve deployment a specialist).")
+    ] = None,
+) -> None:
+    """Serve the fleet on this machine until interrupted."""
+    from slmfleet.services.serve_here import serve_fleet
+
+    with _plainly():
+        settings = load_settings(fleet_dir=fleet, host=host, port=port, placement=placement)
+        serve_fleet(settings, tell=lambda line: print(line, flush=True))
+
+
+@app.command()
+def ask(
+    text: Annotated[str, typer.Argument(help="The question, in a customer's words.")],
+    fleet: FleetOption = None,
+    token: Annotated[str | None, typer.Option(help="Customer token (slmfleet token CUSTOMER).")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer one question here, without a server."""
+    from slmfleet.services.asking import answer_here, printed
+
+    with _plainly():
+        body = answer_here(load_settings(fleet_dir=fleet), text, token)
+        if as_json:
+            print(body.model_dump_json(indent=2))
+        else:
+            Console(highlight=False).print(printed(body))
+
+
+@app.command()
+def train(
+    domain: Annotated[
+        str | None, typer.Argument(help="A domain, or `router`; the whole fleet without it.")
+    ] = None,
+    fleet: FleetOption = None,
+) -> None:
+    """Train specialists and router from utterances and knowledge (needs the extra `train`)."""
+    with _plainly():
+        settings = load_settings(fleet_dir=fleet)
+        training = _training()
+        training.train_fleet(settings.fleet_dir, settings.state_dir / "training", domain)
+
+
+@app.command()
+def evaluate(
+    fleet: FleetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the router and every specialist on rows they were never trained on."""
+    from slmfleet.services.evaluating import evaluation, tables
+
+    with _plainly():
+        result = evaluation(load_settings(fleet_dir=fleet).fleet_dir)
+        if as_json:
+            print(result.model_dump_json(indent=2))
+        else:
+            console = Console(width=80 if not sys.stdout.isatty() else None, highlight=False)
+            for table in tables(result):
+                console.print(table)
+
+
+@app.command()
+def check(fleet: FleetOption = None) -> None:
+    """Explain every fault of a fleet's folder, with file and line."""
+    from slmfleet.models.data import load_corpus
+    from slmfleet.models.fleet import load_fleet
+    from slmfleet.services.asking import load_models
+
+    settings = load_settings(fleet_dir=fleet)
+    try:
+        loaded = load_fleet(settings.fleet_dir)
+        corpus = load_corpus(loaded)
+        load_models(loaded)
+    except FleetFault as error:
+        for fault in error.faults:
+            errors.print(str(fault), markup=False)
+        errors.print(f"{len(error.faults)} fault{'s' if len(error.faults) > 1 else ''}", style="red")
+        raise typer.Exit(2) from None
+    except SlmfleetError as error:
+        errors.print(str(error), markup=False)
+        raise typer.Exit(2) from None
+    passages = sum(len(domain.passages) for domain in loaded.domains.values())
+    intents = sum(len(domain.config.intents) for domain in loaded.domains.values())
+    print(
+        f"{loaded.config.retailer}: {len(loaded.domains)} domains, {intents} intents, {passages} passages, "
+        f"{len(corpus.train)} training and {len(corpus.test)} test rows; every bundle passes its probe"
+    )
+
+
+@app.command()
+def token(
+    customer: Annotated[str, typer.Argument(help="A customer id, such as noah_brown_6181.")],
+    fleet: FleetOption = None,
+) -> None:
+    """Print a signed customer token of the demonstration issuer."""
+    from slmfleet.services.shipped import ShippedParts
+
+    with _plainly():
+        settings: Settings = load_settings(fleet_dir=fleet)
+        print(ShippedParts().token_for(settings, customer))
+
+
+def _training():  # type: ignore[no-untyped-def]
+    try:
+        from slmfleet.services import training
+    except ModuleNotFoundError as error:
+        errors.print(f"training needs {error.name}: install the extra with pip install 'slmfleet[train]'")
+        raise typer.Exit(2) from None
+    return training

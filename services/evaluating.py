@@ -1,0 +1,150 @@
+"""`slmfleet evaluate`: router and specialists on rows they were never trained on, with 95 % intervals."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from pydantic import BaseModel
+from rich.console import Group
+from rich.table import Table
+
+from slmfleet.models.bundle import size_bytes
+from slmfleet.models.data import load_corpus
+from slmfleet.models.evaluate import Share, by_source, evaluate_specialist
+from slmfleet.models.fleet import load_fleet
+from slmfleet.router.evaluate import evaluate_router
+from slmfleet.services.asking import load_models
+
+
+class Figure(BaseModel):
+    """`hits` of `total` rows; `low` and `high` are the ends of Wilson's 95 % interval, in percent."""
+
+    percent: float | None
+    low: float | None
+    high: float | None
+    hits: int
+    total: int
+
+    @classmethod
+    def of(cls, share: Share) -> Figure:
+        """A share as it is told."""
+        if not share.total:
+            return cls(percent=None, low=None, high=None, hits=0, total=0)
+        low, high = share.interval
+        return cls(
+            percent=round(100 * share.value, 2), low=round(100 * low, 2), high=round(100 * high, 2),
+            hits=share.hits, total=share.total,
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        if self.percent is None:
+            return "-"
+        return f"{self.percent:.1f} [{self.low:.1f}-{self.high:.1f}] {self.total}"
+
+
+class RouterFigures(BaseModel):
+    """The router on one source's rows."""
+
+    source: str
+    right_domain: Figure
+    sent: Figure
+    wrong_dispatch: Figure
+    refused_out_of_scope: Figure
+    calibration_error: float | None
+
+
+class SpecialistFigures(BaseModel):
+    """A specialist on one source's rows."""
+
+    domain: str
+    source: str
+    intent: Figure
+    passage: Figure
+    slot_f1: float | None
+    calibration_error: float | None
+
+
+class Evaluation(BaseModel):
+    """Everything that `slmfleet evaluate` measures."""
+
+    router_version: str
+    threshold: float
+    max_wrong_domain_rate: float
+    bytes: dict[str, int]
+    router: list[RouterFigures]
+    specialists: list[SpecialistFigures]
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)
+
+
+def evaluation(folder: Path) -> Evaluation:
+    """Evaluate the bundles of the fleet in `folder`. Raises FleetFault, DataFault, BundleFault."""
+    fleet = load_fleet(folder)
+    corpus = load_corpus(fleet)
+    router, specialists = load_models(fleet)
+    router_figures = []
+    for source, rows in [*by_source(corpus.test).items(), ("all", list(corpus.test))]:
+        routed = evaluate_router(router, rows)
+        router_figures.append(
+            RouterFigures(
+                source=source,
+                right_domain=Figure.of(routed.right),
+                sent=Figure.of(routed.sent),
+                wrong_dispatch=Figure.of(routed.wrong_dispatch),
+                refused_out_of_scope=Figure.of(routed.refused),
+                calibration_error=_known(routed.calibration_error),
+            )
+        )
+    specialist_figures = []
+    for name, specialist in specialists.items():
+        for source, rows in by_source(corpus.of(name).test).items():
+            read = evaluate_specialist(specialist, rows)
+            specialist_figures.append(
+                SpecialistFigures(
+                    domain=name,
+                    source=source,
+                    intent=Figure.of(read.intents),
+                    passage=Figure.of(read.passages),
+                    slot_f1=_known(read.slot_f1),
+                    calibration_error=_known(read.calibration_error),
+                )
+            )
+    folders = {name: domain.folder / "bundle" for name, domain in fleet.domains.items()}
+    folders["router"] = folder / "router" / "bundle"
+    return Evaluation(
+        router_version=router.card.version,
+        threshold=router.card.threshold,
+        max_wrong_domain_rate=fleet.config.router.max_wrong_domain_rate,
+        bytes={name: size_bytes(path) for name, path in folders.items()},
+        router=router_figures,
+        specialists=specialist_figures,
+    )
+
+
+def tables(result: Evaluation) -> list[Group | Table | str]:
+    """The evaluation for a terminal of 80 columns."""
+    routing = Table(title="Router (percent [95 % interval] rows)", box=None, padding=(0, 1, 0, 0))
+    for head in ("source", "right domain", "wrong dispatch", "out of scope refused"):
+        routing.add_column(head, justify="left")
+    for row in result.router:
+        routing.add_row(row.source, str(row.right_domain), str(row.wrong_dispatch), str(row.refused_out_of_scope))
+    reading = Table(title="Specialists (percent [95 % interval] rows)", box=None, padding=(0, 1, 0, 0))
+    for head in ("domain", "source", "intent", "passage", "slot F1"):
+        reading.add_column(head, justify="left")
+    for line in result.specialists:
+        f1 = "-" if line.slot_f1 is None else f"{100 * line.slot_f1:.1f}"
+        reading.add_row(line.domain, line.source, str(line.intent), str(line.passage), f1)
+    total = sum(result.bytes.values()) / 1e6
+    sizes = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in result.bytes.items())
+    return [
+        routing,
+        "",
+        reading,
+        "",
+        f"Threshold {result.threshold:.3f}, promised wrong-dispatch rate {result.max_wrong_domain_rate:.2f} "
+        "(fitted on held-out training rows).",
+        f"Bundles, MB: {sizes}; all {total:.1f}.",
+    ]

@@ -1,0 +1,69 @@
+"""`slmfleet train`: the whole fleet, or one of its models, with progress. Needs the extra `train`."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import torch
+import transformers
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from slmfleet.models.bundle import Card, size_bytes
+from slmfleet.models.data import load_corpus
+from slmfleet.models.distill import distilled_base
+from slmfleet.models.errors import DataFault
+from slmfleet.models.fleet import load_fleet
+from slmfleet.models.train import fleet_texts, train_specialist
+from slmfleet.router.train import train_router
+
+ROUTER = "router"
+
+
+def train_fleet(folder: Path, cache: Path, only: str | None) -> None:
+    """Train every model of the fleet in `folder`, or the one named `only` (a domain or `router`).
+
+    The distilled base encoder is kept in `cache`. Raises FleetFault, DataFault.
+    """
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    torch.set_num_threads(max(1, os.cpu_count() or 1))
+    fleet = load_fleet(folder)
+    corpus = load_corpus(fleet)
+    if only is not None and only != ROUTER and only not in fleet.domains:
+        raise DataFault(f"there is no domain '{only}': choose one of {', '.join([*fleet.domains, ROUTER])}")
+    names = [only] if only else [*fleet.domains, ROUTER]
+    console = Console()
+    with Progress(
+        TextColumn("{task.description:>10}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn(), console=console,
+    ) as bars:  # fmt: skip
+
+        def bar(name: str):  # type: ignore[no-untyped-def]
+            task = bars.add_task(name, total=None)
+            return lambda done, total: bars.update(task, completed=done, total=total)
+
+        base = distilled_base(fleet_texts(fleet, corpus), cache, bar("base"))
+        for name in names:
+            started = time.monotonic()
+            if name == ROUTER:
+                card = train_router(fleet, corpus, bar(name))
+                where = folder / ROUTER / "bundle"
+            else:
+                card = train_specialist(fleet.domains[name], corpus, bar(name), base)
+                where = folder / name / "bundle"
+            console.print(_line(card, size_bytes(where), time.monotonic() - started), highlight=False)
+
+
+def _line(card: Card, size: int, seconds: float) -> str:
+    figures = ", ".join(
+        f"{100 * value:.1f} % {name}"
+        for name, value in card.metrics.items()
+        if name.endswith(("own.intent_accuracy", "own.passage_accuracy", "own.domain_accuracy"))
+    )
+    return (
+        f"{card.name} {card.version}: {card.parameters / 1e6:.1f} M parameters, {size / 1e6:.1f} MB, "
+        f"{seconds:.0f} s; {figures}"
+    )
