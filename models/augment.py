@@ -13,7 +13,7 @@ _NEIGHBOURS = {
 
 
 def with_typo(text: str, dice: random.Random) -> str:
-    """`text` with one slip in one word of over four letters: swapped, dropped, doubled or neighbouring key."""
+    """`text` with one slip in one word of over four letters: swapped, dropped, doubled or a near key."""
     words = text.split(" ")
     long = [index for index, word in enumerate(words) if len(word) > 4 and word.isalpha()]
     if not long:

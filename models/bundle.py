@@ -1,6 +1,6 @@
 """A bundle: one trained model as a folder that can be served, checked and traced back to its rows.
 
-    model.int8.onnx  tokenizer.json  index.npz (specialists)  bundle.json  CARD.md
+model.int8.onnx  tokenizer.json  index.npz (specialists)  bundle.json  CARD.md
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from slmfleet.models.errors import BundleFault
 
-FORMAT = 1
 MODEL_FILE = "model.int8.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 INDEX_FILE = "index.npz"
@@ -46,7 +45,7 @@ class Card(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     kind: Literal["specialist", "router"]
     name: str
     labels: list[str]
@@ -108,7 +107,12 @@ def size_bytes(folder: Path) -> int:
 
 
 def _table(head: tuple[str, str], rows: Mapping[str, object]) -> list[str]:
-    return [f"| {head[0]} | {head[1]} |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items()), ""]
+    return [
+        f"| {head[0]} | {head[1]} |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in rows.items()),
+        "",
+    ]
 
 
 def _page(card: Card) -> str:
@@ -120,8 +124,7 @@ def _page(card: Card) -> str:
     lines = [
         f"# {card.name} ({card.kind}), version {card.version}",
         "",
-        f"{card.parameters:,} parameters, int8; base encoder {card.base}. "
-        f"Labels: {', '.join(card.labels)}.",
+        f"{card.parameters:,} parameters, int8; base encoder {card.base}. Labels: {', '.join(card.labels)}.",
         "",
         "## Metrics (int8 graph, rows never trained on)",
         "",
@@ -134,8 +137,8 @@ def _page(card: Card) -> str:
         *_table(("source", "rows (licence)"), sources),
         f"SHA-256 of the rows: `{card.trained_from.sha256}`",
         "",
-        "Rows under a share-alike licence stay in folders of their own with their licence; these weights are a "
-        "result computed from them and contain none of their texts.",
+        "Rows under a share-alike licence stay in folders of their own with their licence; these weights are "
+        "a result computed from them and contain none of their texts.",
         "",
         "## Recipe",
         "",

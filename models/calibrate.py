@@ -16,14 +16,16 @@ def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> Floats:
     return np.asarray(exponent / exponent.sum(axis=-1, keepdims=True))
 
 
-def negative_log_likelihood(logits: NDArray[np.floating], wanted: NDArray[np.int64], temperature: float) -> float:
+def negative_log_likelihood(
+    logits: NDArray[np.floating], wanted: NDArray[np.int64], temperature: float
+) -> float:
     """Mean negative log-likelihood of `wanted` (n,) under `logits` (n, classes)."""
     chosen = softmax(logits, temperature)[np.arange(len(wanted)), wanted]
     return float(-np.log(np.maximum(chosen, 1e-12)).mean())
 
 
 def fit_temperature(logits: NDArray[np.floating], wanted: NDArray[np.int64]) -> float:
-    """The temperature in [0.25, 8] with the least negative log-likelihood (golden-section search on its log)."""
+    """The temperature in [0.25, 8] of least negative log-likelihood (golden-section search on its log)."""
     low, high = np.log(0.25), np.log(8.0)
     ratio = (np.sqrt(5) - 1) / 2
     for _ in range(40):
@@ -38,7 +40,7 @@ def fit_temperature(logits: NDArray[np.floating], wanted: NDArray[np.int64]) -> 
 
 
 def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_], bins: int = 15) -> float:
-    """Mean gap between confidence and accuracy over equal-width bins, weighted by their rows (Naeini 2015)."""
+    """Mean gap between confidence and accuracy over equal bins, weighted by their rows (Naeini 2015)."""
     edges = np.minimum((np.asarray(confidence) * bins).astype(int), bins - 1)
     gap = 0.0
     for index in range(bins):
@@ -51,7 +53,7 @@ def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_], b
 def threshold_for_error(confidence: Floats, wrong: NDArray[np.bool_], max_rate: float) -> float:
     """The least threshold at which, of the rows that reach it, at most `max_rate` are wrong.
 
-    Above the returned value this holds for every higher threshold too where any row remains; 1.0 if none does.
+    1.0 when there is no such threshold.
     """
     order = np.argsort(-np.asarray(confidence), kind="stable")
     ranked, mistakes = np.asarray(confidence)[order], np.cumsum(np.asarray(wrong)[order])

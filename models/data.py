@@ -184,8 +184,13 @@ def _source_rows(fleet: Fleet, folder: Path, source: _SourceConfig) -> tuple[lis
         if intent and intent not in fleet.domains[domain].config.intents:
             raise DataFault(f"{folder / 'source.yaml'}: labels.{label}: {domain} has no intent '{intent}'")
         made = Row(
-            row["text"], domain, intent or None, None, _spans(row, source.slots, where),
-            "/".join([folder.name, *str(label).split(".")[:-1]]), source.templates,
+            row["text"],
+            domain,
+            intent or None,
+            None,
+            _spans(row, source.slots, where),
+            "/".join([folder.name, *str(label).split(".")[:-1]]),
+            source.templates,
         )
         if split == "test":
             test.append(made)

@@ -1,6 +1,6 @@
 """A small base encoder that has learned from the full one what sentences mean, before any task.
 
-Cutting layers out of an encoder breaks its sentence embeddings; a few minutes of imitating the full encoder on
+Cutting layers out of an encoder breaks its sentence embeddings; a few minutes of imitating the full one on
 the fleet's own texts mends most of that. The result is cached by what it was made from.
 """
 
@@ -32,7 +32,7 @@ _LIKENESS = 0.05
 def distilled_base(
     texts: Sequence[str], cache: Path, progress: Progress, recipe: Recipe = BASE
 ) -> tuple[Tokenizer, dict[str, Tensor]]:
-    """Tokenizer and weights of the student, trained on `texts` or taken from `cache` when made from the same."""
+    """Tokenizer and weights of the student, trained on `texts`, or from `cache` when made from the same."""
     made_from = json.dumps([asdict(recipe), list(texts)]).encode()
     folder = cache / hashlib.sha256(made_from).hexdigest()[:16]
     if (folder / "weights.pt").is_file():
@@ -55,7 +55,9 @@ def _imitate(
     dice = random.Random(recipe.seed)  # noqa: S311 - training order, not a secret
     optimizer = torch.optim.AdamW(student.bert.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
     steps = recipe.epochs * -(-len(texts) // recipe.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.rate, total_steps=steps + 1, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.rate, total_steps=steps + 1, pct_start=0.1
+    )
     student.train()
     done = 0
     for _ in range(recipe.epochs):

@@ -66,6 +66,8 @@ def placeholders(template: str) -> set[str]:
         if name is None:
             continue
         if not name.isidentifier() or spec or conversion:
-            raise ValueError(f"write {{name}} with a fact's name only, not {{{name}{':' if spec else ''}{spec or ''}}}")
+            raise ValueError(
+                f"write {{name}} with a fact's name only, not {{{name}{':' if spec else ''}{spec or ''}}}"
+            )
         names.add(name)
     return names

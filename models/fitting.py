@@ -80,8 +80,11 @@ def batches(examples: Sequence[Example], size: int, dice: random.Random) -> list
 
 
 def _passage_loss(
-    network: MultiHeadEncoder, batch: Sequence[Example], embedding: Tensor,
-    passages: Sequence[Sequence[int]], dice: random.Random,
+    network: MultiHeadEncoder,
+    batch: Sequence[Example],
+    embedding: Tensor,
+    passages: Sequence[Sequence[int]],
+    dice: random.Random,
 ) -> Tensor:
     """Contrastive: a query is nearer to the passage that answers it than to the others of its domain."""
     rows = [index for index, example in enumerate(batch) if example.passage != UNKNOWN]
@@ -139,7 +142,7 @@ def fit(
             if not loss.requires_grad:
                 continue
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()

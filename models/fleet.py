@@ -175,7 +175,8 @@ def _line_of(node: Any, path: Sequence[str | int]) -> int:
     line = 1
     for key in path:
         try:
-            mark = node.lc.key(key) if isinstance(node, dict) else node.lc.item(key)
+            where: Any = node.lc
+            mark = where.key(key) if isinstance(node, dict) else where.item(key)
             line, node = mark[0] + 1, node[key]
         except (AttributeError, KeyError, IndexError, TypeError):
             break
@@ -246,7 +247,9 @@ def _template_faults(
     if not unknown:
         return []
     names = ", ".join(sorted(f"{{{name}}}" for name in unknown))
-    return [document.fault(f"{where}: {names} is not known there; known: {', '.join(sorted(allowed))}", *keys)]
+    return [
+        document.fault(f"{where}: {names} is not known there; known: {', '.join(sorted(allowed))}", *keys)
+    ]
 
 
 def _domain_faults(document: _Document, config: DomainConfig, passages: Sequence[Passage]) -> list[Fault]:
@@ -256,7 +259,9 @@ def _domain_faults(document: _Document, config: DomainConfig, passages: Sequence
         faults.append(document.fault(f"domain: '{config.domain}' is a label of the router's own", "domain"))
     for name, rule in config.rules.items():
         if rule.passage not in by_id:
-            faults.append(document.fault(f"rules.{name}: no passage '{rule.passage}'", "rules", name, "passage"))
+            faults.append(
+                document.fault(f"rules.{name}: no passage '{rule.passage}'", "rules", name, "passage")
+            )
         elif f"{rule.value:g}" not in by_id[rule.passage].text.replace(",", ""):
             faults.append(
                 document.fault(
@@ -268,14 +273,18 @@ def _domain_faults(document: _Document, config: DomainConfig, passages: Sequence
         for index, passage in enumerate(intent.passages):
             if passage not in by_id:
                 faults.append(
-                    document.fault(f"intents.{name}: no passage '{passage}' in knowledge.md", *at, "passages", index)
+                    document.fault(
+                        f"intents.{name}: no passage '{passage}' in knowledge.md", *at, "passages", index
+                    )
                 )
         for situation, template in intent.reply.items():
             facts = _reply_facts(intent, situation)
             if facts is None:
                 known = ", ".join(ORDER_FACTS) if intent.record == "order" else "default"
                 faults.append(
-                    document.fault(f"intents.{name}.reply.{situation}: should be one of {known}", *at, "reply", situation)
+                    document.fault(
+                        f"intents.{name}.reply.{situation}: should be one of {known}", *at, "reply", situation
+                    )
                 )
                 continue
             faults += _template_faults(document, template, (*facts, *config.rules), *at, "reply", situation)
@@ -286,14 +295,20 @@ def _domain_faults(document: _Document, config: DomainConfig, passages: Sequence
                     document.fault(
                         f"intents.{name}.reply.{situation}: {', '.join(sorted(loose))} stands in none of the "
                         "intent's passages: name the passage that says so, or use a rule",
-                        *at, "reply", situation,
+                        *at,
+                        "reply",
+                        situation,
                     )
                 )
         if intent.record == "order" and "default" not in intent.reply:
             faults.append(document.fault(f"intents.{name}.reply: needs a default", *at, "reply"))
     named = {passage for intent in config.intents.values() for passage in intent.passages}
     faults += [
-        Fault(document.path.parent / "knowledge.md", passage.line, f"passage '{passage.id}' is named by no intent")
+        Fault(
+            document.path.parent / "knowledge.md",
+            passage.line,
+            f"passage '{passage.id}' is named by no intent",
+        )
         for passage in passages
         if passage.id not in named
     ]
@@ -312,7 +327,9 @@ def _load_domain(folder: Path, gazetteers: Gazetteers) -> Domain:
     document = _read_yaml(folder / "domain.yaml")
     config = _validated(document, DomainConfig)
     if config.domain != folder.name:
-        raise FleetFault([document.fault(f"domain: '{config.domain}' lies in folder '{folder.name}'", "domain")])
+        raise FleetFault(
+            [document.fault(f"domain: '{config.domain}' lies in folder '{folder.name}'", "domain")]
+        )
     if not (folder / "knowledge.md").is_file():
         raise FleetFault([Fault(folder / "knowledge.md", 1, "there is no such file")])
     passages = read_passages(folder / "knowledge.md")
@@ -339,7 +356,9 @@ def load_fleet(folder: Path) -> Fleet:
     domains: dict[str, Domain] = {}
     for index, name in enumerate(config.domains):
         if not (folder / name).is_dir():
-            faults.append(document.fault(f"domains: there is no folder '{name}' beside fleet.yaml", "domains", index))
+            faults.append(
+                document.fault(f"domains: there is no folder '{name}' beside fleet.yaml", "domains", index)
+            )
             continue
         try:
             domains[name] = _load_domain(folder / name, gazetteers)

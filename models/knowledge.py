@@ -48,11 +48,17 @@ def read_passages(path: Path) -> tuple[Passage, ...]:
             return
         text = re.sub(r"\s+", " ", " ".join(body)).strip()
         if not text:
-            faults.append(Fault(path, line, f"passage '{title}' is empty: write its policy below the heading"))
+            faults.append(
+                Fault(path, line, f"passage '{title}' is empty: write its policy below the heading")
+            )
         elif len(text) > MAX_PASSAGE_CHARACTERS:
             faults.append(
-                Fault(path, line, f"passage '{title}' has {len(text)} characters; at most "
-                      f"{MAX_PASSAGE_CHARACTERS} can be quoted: split it")
+                Fault(
+                    path,
+                    line,
+                    f"passage '{title}' has {len(text)} characters; at most "
+                    f"{MAX_PASSAGE_CHARACTERS} can be quoted: split it",
+                )
             )
         elif any(passage.id == slug(title) for passage in passages):
             faults.append(Fault(path, line, f"passage id '{slug(title)}' is used twice: rename a heading"))

@@ -47,9 +47,9 @@ def build(
     bert = BertModel.from_pretrained(base_folder(), attn_implementation="eager", add_pooling_layer=False)
     embeddings = bert.embeddings
     words = embeddings.word_embeddings.weight.detach()[torch.tensor(list(kept_ids))]
-    embeddings.word_embeddings = nn.Embedding.from_pretrained(words.clone(), freeze=False, padding_idx=0)
+    embeddings.word_embeddings = nn.Embedding(len(words), HIDDEN, padding_idx=0, _weight=words.clone())
     places = embeddings.position_embeddings.weight.detach()[:max_tokens]
-    embeddings.position_embeddings = nn.Embedding.from_pretrained(places.clone(), freeze=False)
+    embeddings.position_embeddings = nn.Embedding(len(places), HIDDEN, _weight=places.clone())
     embeddings.position_ids = embeddings.position_ids[:, :max_tokens].clone()
     embeddings.token_type_ids = embeddings.token_type_ids[:, :max_tokens].clone()
     bert.encoder.layer = nn.ModuleList([bert.encoder.layer[index] for index in layers])

@@ -1,4 +1,4 @@
-"""Which passage answers: embedding nearness, words in common, and what the intent expects, weighed together."""
+"""Which passage answers: embedding nearness, words in common and what the intent expects, weighed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from slmfleet.models.knowledge import Passage
 
 _WORD = re.compile(r"[a-z0-9]+")
 _STOP = frozenset(
-    "a an and are as at be been but by can could did do does for from had has have how i if in is it its me my "
-    "not of on or our please so that the their them they this to u us was we what when where which who why will "
-    "with would you your".split()
+    ["a", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does", "for", "from", "had", "has", "have", "how", "i", "if", "in", "is", "it", "its", "me", "my", "not", "of", "on", "or", "our", "please", "so", "that", "the", "their", "them", "they", "this", "to", "u", "us", "was", "we", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your"]
 )
 
 
@@ -37,7 +35,9 @@ class Weights:
 def words(text: str) -> set[str]:
     """Content words with the plural's s dropped: what two texts can have in common."""
     found = _WORD.findall(text.lower().replace("'", ""))
-    return {word[:-1] if len(word) > 3 and word.endswith("s") else word for word in found if word not in _STOP}
+    return {
+        word[:-1] if len(word) > 3 and word.endswith("s") else word for word in found if word not in _STOP
+    }
 
 
 class PassageIndex:
@@ -75,7 +75,7 @@ class PassageIndex:
     def evidence(
         self, text: str, embedding: NDArray[np.float32], intent_probabilities: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """(4, passages): cosine to the passage, to its nearest utterance, shared words, expected by intent."""
+        """(4, passages): cosine to it, to its nearest utterance, shared words, expectation of the intent."""
         near = np.full(len(self._ids), -1.0)
         if len(self._owners):
             np.maximum.at(near, self._owners, self._utterance_vectors @ embedding)

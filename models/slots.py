@@ -57,9 +57,13 @@ GRAMMARS: Final[tuple[Grammar, ...]] = (
         rf"|\b{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?\b(?:,?\s+\d{{4}})?",
     ),
     _grammar("date", rf"\b{_COUNT}\s+(?:days?|weeks?|months?|years?)\s+(?:ago|back)\b"),
-    _grammar("date", rf"\b(?:yesterday|today|tomorrow|last\s+(?:week|month|{_DAY})|next\s+(?:week|{_DAY}))\b"),
+    _grammar(
+        "date", rf"\b(?:yesterday|today|tomorrow|last\s+(?:week|month|{_DAY})|next\s+(?:week|{_DAY}))\b"
+    ),
     _grammar("amount", r"(?:[$€£₹]|\b(?:usd|eur|rs\.?|inr)\s?)\s?\d[\d,]*(?:\.\d{1,2})?"),
-    _grammar("amount", r"\b\d[\d,]*(?:\.\d{1,2})?\s?(?:dollars?|bucks|usd|euros?|eur|pounds?|rupees?|cents?)\b"),
+    _grammar(
+        "amount", r"\b\d[\d,]*(?:\.\d{1,2})?\s?(?:dollars?|bucks|usd|euros?|eur|pounds?|rupees?|cents?)\b"
+    ),
 )
 GRAMMAR_NAMES: Final = frozenset(grammar.name for grammar in GRAMMARS)
 

@@ -23,7 +23,9 @@ SLOT_CONFIDENCE = 0.6
 class Specialist:
     """Reads utterances of one domain: intent, slots and the passages that may answer."""
 
-    def __init__(self, domain: Domain, card: Card, encoder: Encoder, index: PassageIndex, bytes_: int) -> None:
+    def __init__(
+        self, domain: Domain, card: Card, encoder: Encoder, index: PassageIndex, bytes_: int
+    ) -> None:
         self.card = card
         self.bytes = bytes_
         self._domain = domain
@@ -42,7 +44,8 @@ class Specialist:
         card = read_card(folder, "specialist")
         if sorted(card.labels) != sorted(domain.config.intents):
             raise BundleFault(
-                f"{folder}: was trained for other intents than domain.yaml has; run `slmfleet train {domain.name}`"
+                f"{folder}: was trained for other intents than domain.yaml has: run "
+                f"`slmfleet train {domain.name}`"
             )
         encoder = Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE)
         specialist = cls(domain, card, encoder, _read_index(domain, card, encoder), size_bytes(folder))
@@ -81,7 +84,9 @@ class Specialist:
             # ONNX Runtime raises its own kinds; whatever it is, this model cannot be asked.
             raise ModelBroken(f"the {self.card.name} model cannot be asked") from error
         if intent != probe.label:
-            raise ModelBroken(f"the {self.card.name} model answers its probe with {intent}, not {probe.label}")
+            raise ModelBroken(
+                f"the {self.card.name} model answers its probe with {intent}, not {probe.label}"
+            )
 
     def _slots(self, text: str, encoding: Encoding) -> tuple[Slot, ...]:
         exact = exact_slots(text, self._domain.gazetteers)

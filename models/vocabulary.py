@@ -31,7 +31,9 @@ def trim(tokenizer_file: Path, texts: Iterable[str], size: int) -> tuple[Tokeniz
         piece for piece in by_id if len(piece.removeprefix("##")) == 1 and piece.removeprefix("##").isascii()
     ]
     used = [piece for piece, _ in sorted(counts.items(), key=lambda item: (-item[1], vocabulary[item[0]]))]
-    words = [piece for piece in by_id if piece.removeprefix("##").isascii() and not piece.startswith("[unused")]
+    words = [
+        piece for piece in by_id if piece.removeprefix("##").isascii() and not piece.startswith("[unused")
+    ]
     kept = list(dict.fromkeys([*SPECIAL, *letters, *used, *words]))[:size]
     layout = json.loads(full.to_str())
     layout["model"]["vocab"] = {piece: index for index, piece in enumerate(kept)}

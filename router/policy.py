@@ -11,7 +11,11 @@ from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision, ModelVer
 
 
 def decide(
-    text: str, labels: Sequence[str], probabilities: NDArray[np.float64], threshold: float, model: ModelVersion
+    text: str,
+    labels: Sequence[str],
+    probabilities: NDArray[np.float64],
+    threshold: float,
+    model: ModelVersion,
 ) -> Decision:
     """The decision for one text from probabilities (labels,).
 

@@ -69,7 +69,7 @@ def train_router(
 def _calibrate(
     encoder: Encoder, held: Sequence[Row], labels: Sequence[str], max_wrong_domain_rate: float
 ) -> tuple[float, float]:
-    """Temperature and threshold from held-out rows that people wrote: templates are too easy to learn from."""
+    """Temperature and threshold from held-out rows that people wrote: templates are too easy."""
     written = [row for row in held if not row.template]
     logits = np.stack([encoder.encode(row.text).intent for row in written])
     wanted = np.array([labels.index(row.domain) for row in written])

@@ -35,7 +35,9 @@ def answer_here(settings: Settings, text: str, token: str | None) -> AnswerBody:
     try:
         query = QueryBody(text=text)
     except ValidationError as error:
-        raise InvalidQuery("text", f"text: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
+        raise InvalidQuery(
+            "text", f"text: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
+        ) from None
     parts = ShippedParts()
     customer = parts.customer_of(settings)(token) if token else None
     with ThreadPoolExecutor(1) as executor:
@@ -50,9 +52,7 @@ def printed(body: AnswerBody) -> Group:
         sure = f"{part.domain}.{part.intent}, confidence {part.confidence:.2f}"
         slots = ", ".join(f"{slot.name}={slot.value}" for slot in part.slots)
         lines.append(Text(f"{part.status}: {sure}{'; ' + slots if slots else ''}"))
-        lines += [
-            Padding(Text(f"{one.kind} {one.ref}", style="dim"), (0, 0, 0, 2)) for one in part.evidence
-        ]
+        lines += [Padding(Text(f"{one.kind} {one.ref}", style="dim"), (0, 0, 0, 2)) for one in part.evidence]
     route = body.route
     if not body.parts:
         lines.append(Text(f"{body.status}"))

@@ -19,7 +19,7 @@ _MAX_LISTED = 10
 _MAX_FIELD_CHARACTERS = 80
 
 
-class ClientGone(Exception):  # noqa: N818 - an event, not an error
+class ClientGone(Exception):
     """The client disconnected before its body was complete."""
 
 

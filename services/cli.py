@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -82,8 +82,7 @@ def train(
     """Train specialists and router from utterances and knowledge (needs the extra `train`)."""
     with _plainly():
         settings = load_settings(fleet_dir=fleet)
-        training = _training()
-        training.train_fleet(settings.fleet_dir, settings.state_dir / "training", domain)
+        _training()(settings.fleet_dir, settings.state_dir / "training", domain)
 
 
 @app.command()
@@ -145,10 +144,10 @@ def token(
         print(ShippedParts().token_for(settings, customer))
 
 
-def _training():  # type: ignore[no-untyped-def]
+def _training() -> Callable[[Path, Path, str | None], None]:
     try:
-        from slmfleet.services import training
+        from slmfleet.services.training import train_fleet
     except ModuleNotFoundError as error:
         errors.print(f"training needs {error.name}: install the extra with pip install 'slmfleet[train]'")
         raise typer.Exit(2) from None
-    return training
+    return train_fleet

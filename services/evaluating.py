@@ -130,7 +130,9 @@ def tables(result: Evaluation) -> list[Group | Table | str]:
     for head in ("source", "right domain", "wrong dispatch", "out of scope refused"):
         routing.add_column(head, justify="left")
     for row in result.router:
-        routing.add_row(row.source, str(row.right_domain), str(row.wrong_dispatch), str(row.refused_out_of_scope))
+        routing.add_row(
+            row.source, str(row.right_domain), str(row.wrong_dispatch), str(row.refused_out_of_scope)
+        )
     reading = Table(title="Specialists (percent [95 % interval] rows)", box=None, padding=(0, 1, 0, 0))
     for head in ("domain", "source", "intent", "passage", "slot F1"):
         reading.add_column(head, justify="left")

@@ -123,7 +123,9 @@ class Pipeline:
                     domain=part.domain,
                     intent=part.intent,
                     confidence=round(part.confidence, 4),
-                    slots=[SlotBody(name=s.name, value=s.value, start=s.start, end=s.end) for s in part.slots],
+                    slots=[
+                        SlotBody(name=s.name, value=s.value, start=s.start, end=s.end) for s in part.slots
+                    ],
                     status=part.status,
                     text=part.text,
                     evidence=[EvidenceBody(kind=e.kind, ref=e.ref, quote=e.quote) for e in part.evidence],

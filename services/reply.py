@@ -85,9 +85,7 @@ class Replier:
             return "answered", passage.text, (_quoted(domain, passage.id),)
         return "handed_off", self._wording["no_evidence"], ()
 
-    def _from_records(
-        self, query: Query, reading: Reading, domain: Domain, intent: Intent
-    ) -> Verdict | None:
+    def _from_records(self, query: Query, reading: Reading, domain: Domain, intent: Intent) -> Verdict | None:
         """What the records say; None when they are not needed and the customer named none."""
         if intent.record == "product":
             return self._from_product(reading, domain, intent)
@@ -100,9 +98,7 @@ class Replier:
             return self._from_customer(query.customer, domain, intent)
         return self._from_orders(query.customer, named, domain, intent)
 
-    def _from_orders(
-        self, customer: str, named: Sequence[str], domain: Domain, intent: Intent
-    ) -> Verdict:
+    def _from_orders(self, customer: str, named: Sequence[str], domain: Domain, intent: Intent) -> Verdict:
         if named:
             orders = [self._records.order(customer, order_id) for order_id in named[:MAX_ORDERS]]
         else:
@@ -168,9 +164,7 @@ def _quoted(domain: Domain, passage_id: str) -> Evidence:
     return Evidence("knowledge", f"{domain.name}/{passage_id}", domain.passage_by_id[passage_id].text)
 
 
-def _worded(
-    domain: Domain, intent: Intent, template: str, facts: Mapping[str, str], ref: str
-) -> Verdict:
+def _worded(domain: Domain, intent: Intent, template: str, facts: Mapping[str, str], ref: str) -> Verdict:
     """A record reply with what it stands on; handed_off when a number of it stands on nothing."""
     names = placeholders(template)
     rules = {name: rule for name, rule in domain.config.rules.items() if name in names}

@@ -79,7 +79,9 @@ def _issuer(settings: Settings) -> Issuer:
     from slmfleet.services.identity import Issuer, load_secret
 
     given = settings.token_secret
-    return Issuer(given.get_secret_value().encode() if given else load_secret(settings.state_dir / "token.secret"))
+    return Issuer(
+        given.get_secret_value().encode() if given else load_secret(settings.state_dir / "token.secret")
+    )
 
 
 def _facts(model: object) -> ModelFacts:

@@ -9,12 +9,20 @@ from pathlib import Path
 import torch
 import transformers
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from slmfleet.models.bundle import Card, size_bytes
 from slmfleet.models.data import load_corpus
 from slmfleet.models.distill import distilled_base
 from slmfleet.models.errors import DataFault
+from slmfleet.models.fitting import Progress as Fitted
 from slmfleet.models.fleet import load_fleet
 from slmfleet.models.train import fleet_texts, train_specialist
 from slmfleet.router.train import train_router
@@ -41,7 +49,7 @@ def train_fleet(folder: Path, cache: Path, only: str | None) -> None:
         TimeRemainingColumn(), console=console,
     ) as bars:  # fmt: skip
 
-        def bar(name: str):  # type: ignore[no-untyped-def]
+        def bar(name: str) -> Fitted:
             task = bars.add_task(name, total=None)
             return lambda done, total: bars.update(task, completed=done, total=total)
 

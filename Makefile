@@ -1,0 +1,45 @@
+# Set-up, serving and checks. Everything lives in .venv beside this file.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export HF_HUB_OFFLINE := 1
+
+.PHONY: up test lint train evaluate check clean
+
+up: $(VENV)/.serving  ## serve the demonstration shop on http://127.0.0.1:8080
+	$(BIN)/slmfleet up
+
+test: $(VENV)/.dev lint  ## lint, types, imports and every test
+	$(BIN)/pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+train: $(VENV)/.dev  ## train the whole fleet anew (CPU, about 20 minutes on 2 cores)
+	$(BIN)/slmfleet train
+
+evaluate: $(VENV)/.serving  ## accuracy on rows never trained on
+	$(BIN)/slmfleet evaluate
+
+check: $(VENV)/.serving  ## explain what is wrong with the fleet's folder
+	$(BIN)/slmfleet check
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("slmfleet needs Python 3.11 or newer: make PYTHON=python3.12") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.serving: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	touch $@ $(VENV)/.serving
+
+clean:
+	rm -rf $(VENV) dist build
