@@ -14,9 +14,12 @@ from slmfleet.models.contracts import PassageMatch
 from slmfleet.models.knowledge import Passage
 
 _WORD = re.compile(r"[a-z0-9]+")
-_STOP = frozenset(
-    ["a", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do", "does", "for", "from", "had", "has", "have", "how", "i", "if", "in", "is", "it", "its", "me", "my", "not", "of", "on", "or", "our", "please", "so", "that", "the", "their", "them", "they", "this", "to", "u", "us", "was", "we", "what", "when", "where", "which", "who", "why", "will", "with", "would", "you", "your"]
+_STOP_WORDS = (
+    "a an and are as at be been but by can could did do does for from had has have how i if in is it its "
+    "me my not of on or our please so that the their them they this to u us was we what when where which "
+    "who why will with would you your"
 )
+_STOP = frozenset(_STOP_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)

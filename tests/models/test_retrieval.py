@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import numpy as np
+
+from slmfleet.models.knowledge import Passage
+from slmfleet.models.retrieval import PassageIndex, Weights, fit_weights, words
+
+PASSAGES = (Passage("a", "Opening hours", "We open at nine.", 1), Passage("b", "Parking", "Park behind.", 4))
+
+
+def index() -> PassageIndex:
+    unit = np.eye(4, dtype=np.float32)
+    return PassageIndex(
+        PASSAGES, unit[:2], unit[2:3], np.array([1]), {"hours": ["a"], "cars": ["b"]}, ["hours", "cars"]
+    )
+
+
+def test_each_kind_of_evidence_can_decide() -> None:
+    unit, even = np.eye(4, dtype=np.float32), np.array([0.5, 0.5])
+    only = Weights(1.0, 0.0, 0.0)
+    assert index().rank("?", unit[0], even, only)[0].passage_id == "a"
+    assert index().rank("?", unit[2], even, only)[0].passage_id == "b"  # near a training utterance of b
+    assert index().rank("parking", unit[3], even, Weights(1.0, 0.4, 0.0))[0].passage_id == "b"
+    assert index().rank("?", unit[3], np.array([0.1, 0.9]), Weights(1.0, 0.0, 0.4))[0].passage_id == "b"
+
+
+def test_a_text_without_known_words_is_ranked_without_fault() -> None:
+    assert len(index().rank("🙂🙂", np.zeros(4, np.float32), np.array([0.5, 0.5]), Weights())) == 2
+
+
+def test_weights_are_fitted_to_what_helps() -> None:
+    # Embeddings mislead here, words in common tell the truth.
+    evidence = [np.array([[0.3, 0.2], [-1, -1], [0, 1], [0, 0]], dtype=float)] * 4
+    weights, hits = fit_weights(evidence, [1] * 4)
+    assert weights.lexical > 0
+    assert hits == 1.0
+
+
+def test_content_words_are_without_stop_words_and_plurals() -> None:
+    assert words("How do I return my shoes?") == {"return", "shoe"}

@@ -1,0 +1,95 @@
+"""The command line, as a person runs it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from slmfleet.services.settings import SHOP_DIR
+
+RUN = "import sys; from slmfleet.services.cli import app; app()"
+
+
+@pytest.fixture
+def slmfleet(tmp_path: Path):  # type: ignore[no-untyped-def]
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "SLMFLEET_STATE_DIR": str(tmp_path / "state"),
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "COLUMNS": "80",
+        }
+        return subprocess.run(
+            [sys.executable, "-c", RUN, *words], env=environment, capture_output=True, text=True, timeout=120
+        )
+
+    return run
+
+
+def test_ask_answers_from_evidence_without_a_server(slmfleet) -> None:  # type: ignore[no-untyped-def]
+    done = slmfleet("ask", "how long do I have to return shoes?")
+    assert done.returncode == 0, done.stderr
+    assert "30 days" in done.stdout
+    assert "knowledge returns/" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_ask_reads_a_customers_records_with_a_token_only(slmfleet) -> None:  # type: ignore[no-untyped-def]
+    question = "where is my order #W7678072?"
+    assert json.loads(slmfleet("ask", "--json", question).stdout)["status"] == "needs_identity"
+    token = slmfleet("token", "noah_brown_6181").stdout.strip()
+    answer = json.loads(slmfleet("ask", "--json", "--token", token, question).stdout)
+    assert answer["status"] == "answered"
+    assert "#W7678072" in answer["text"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("ask", ""), "text: "),
+        (("ask", "   "), "white space"),
+        (("ask", "x" * 2_001), "2000"),
+        (("ask", "--token", "forged", "hello"), "token"),
+        (("token", "nobody_0000"), "no customer 'nobody_0000'"),
+        (("ask", "--fleet", "nowhere", "hello"), "there is no such file"),
+        (("train", "gardening"), "no domain 'gardening'"),
+    ],
+)
+def test_a_fault_is_told_without_a_traceback(slmfleet, words: tuple[str, ...], says: str) -> None:  # type: ignore[no-untyped-def]
+    done = slmfleet(*words)
+    assert done.returncode == 2
+    assert says in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_check_passes_the_shop_and_explains_a_broken_one(slmfleet, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    good = slmfleet("check")
+    assert good.returncode == 0, good.stderr
+    assert "6 domains" in good.stdout
+    shutil.copytree(SHOP_DIR, tmp_path / "shop")
+    path = tmp_path / "shop" / "returns" / "domain.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    place = next(index for index, line in enumerate(lines) if "cacheable: shared" in line)
+    lines[place] = "    cacheable: sometimes"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    bad = slmfleet("check", "--fleet", str(tmp_path / "shop"))
+    assert bad.returncode == 2
+    assert f"{path}:{place + 1}: " in bad.stderr.replace("\n", "")
+
+
+def test_serving_code_imports_neither_torch_nor_ray_to_ask(slmfleet) -> None:  # type: ignore[no-untyped-def]
+    code = (
+        "import sys, tempfile; from pathlib import Path; from slmfleet.services.asking import answer_here;"
+        "from slmfleet.services.settings import load_settings;"
+        "answer_here(load_settings(state_dir=Path(tempfile.mkdtemp())), 'refund?', None);"
+        "print(sorted({'torch', 'transformers', 'ray', 'sklearn'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
