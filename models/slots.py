@@ -41,12 +41,12 @@ GRAMMARS: Final[tuple[Grammar, ...]] = (
     _grammar("email", r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     _grammar(
         "invoice_id",
-        r"\b(?:invoices?|bill|receipt)\s*(?:number|num|no\.?|id)?\s*[:#]*\s*(?P<value>#?[a-z]{0,4}-?\d{3,15})\b",
+        r"\b(?:invoices?|bill|receipt)\s*(?:number|num|no\.?|id)?\s*:*\s*(?P<value>#?[a-z]{0,4}-?\d{3,15})\b",
     ),
     _grammar("order_id", r"(?<![\w#])(?P<value>#?\s?W\d{7})\b"),
     _grammar(
         "order_id",
-        r"\b(?:orders?|purchase|tracking)\s*(?:number|num|no\.?|id)?\s*(?:is|was)?\s*[:#]*\s*"
+        r"\b(?:orders?|purchase|tracking)\s*(?:number|num|no\.?|id)?\s*(?:is|was)?\s*:*\s*"
         r"(?P<value>#?[a-z]{0,3}-?\d{4,15})\b",
     ),
     _grammar("order_id", r"(?<![\w#])(?P<value>#\d{4,15})\b"),

@@ -160,6 +160,11 @@ def _loaded(settings: Settings) -> Iterator[str]:
         size = f"{model.parameters / 1e6:.1f} M parameters, {model.bytes / 1e6:.1f} MB"
         yield f"  {name:<12} {model.version}  {size}"
     yield f"{fleet.retailer} is served at http://{settings.host}:{settings.port} ({fleet.placement})"
+    key = " -H 'x-api-key: ...'" if settings.api_key_set() else ""
+    yield (
+        f"curl -s http://{settings.host}:{settings.port}/v1/queries -H 'content-type: application/json'{key} "
+        """-d '{"text": "how long do I have to return shoes?"}'"""
+    )
 
 
 def _get(settings: Settings, path: str) -> tuple[int, bytes]:

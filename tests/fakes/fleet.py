@@ -86,6 +86,13 @@ ROWS = {
     },
 }  # fmt: skip
 ROUTER = {
-    "hand_off": ["let me talk to a person", "human please", "i want to complain", "call me", "agent", "manager now"],
+    "hand_off": [
+        "let me talk to a person",
+        "human please",
+        "i want to complain",
+        "call me",
+        "agent",
+        "manager now",
+    ],
     "out_of_scope": ["weather today", "who won the match", "sing a song", "2+2", "hello there", "asdf qwer"],
 }

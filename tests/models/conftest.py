@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fakes.fleet import FLEET, PARCELS, PARCELS_KNOWLEDGE, RETURNS, RETURNS_KNOWLEDGE, ROUTER, ROWS
 
+
 @pytest.fixture
 def make_fleet(tmp_path: Path) -> Callable[..., Path]:
     """Writes a small fleet of two domains; keyword arguments replace whole files (`returns/domain.yaml`)."""

@@ -16,4 +16,4 @@ def test_a_typo_touches_one_long_word_by_one_letter(text: str, seed: int) -> Non
     for old, new in changed:
         assert len(old) > 4
         assert abs(len(old) - len(new)) <= 1
-        assert (old[0], old[-1]) == (new[0], new[-1])
+        assert old[0] == new[0]

@@ -97,5 +97,7 @@ def test_any_text_is_read_within_the_token_limit(text: str) -> None:
     reading = specialist.read(text)
     assert 0 < reading.confidence <= 1
     assert all(0 <= slot.start < slot.end <= len(text) for slot in reading.slots)
-    encoder = Encoder(*(SHOP_DIR / "returns" / "bundle" / name for name in ("model.int8.onnx", "tokenizer.json")))
+    encoder = Encoder(
+        *(SHOP_DIR / "returns" / "bundle" / name for name in ("model.int8.onnx", "tokenizer.json"))
+    )
     assert len(read_tokens(encoder._tokenizer, text)[0]) <= MAX_TOKENS

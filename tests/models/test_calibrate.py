@@ -39,7 +39,9 @@ def test_calibration_error_of_honest_and_of_boastful_confidence() -> None:
 
 
 @given(
-    hnp.arrays(np.float64, st.shared(st.integers(1, 60), key="n"), elements=st.sampled_from([0.2, 0.5, 0.7, 0.9])),
+    hnp.arrays(
+        np.float64, st.shared(st.integers(1, 60), key="n"), elements=st.sampled_from([0.2, 0.5, 0.7, 0.9])
+    ),
     hnp.arrays(np.bool_, st.shared(st.integers(1, 60), key="n")),
     st.sampled_from([0.0, 0.02, 0.1, 0.5]),
 )

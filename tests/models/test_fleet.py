@@ -35,7 +35,13 @@ def test_the_shop_is_without_fault_and_as_large_as_promised() -> None:
         ("returns/domain.yaml", "domain: returns", "domain: refunds", 1, "lies in folder 'returns'"),
         ("returns/domain.yaml", "title: Returns", "title: [", 3, "is not YAML"),
         ("returns/knowledge.md", "## Sending back", "## The window", 6, "is used twice"),
-        ("returns/knowledge.md", "You can return anything within 30 days of its delivery.", "", 3, "is empty"),
+        (
+            "returns/knowledge.md",
+            "You can return anything within 30 days of its delivery.",
+            "",
+            3,
+            "is empty",
+        ),
     ],
 )
 def test_each_fault_is_told_with_its_file_and_line(
@@ -46,7 +52,10 @@ def test_each_fault_is_told_with_its_file_and_line(
     folder = make_fleet(**{file: whole[file].replace(old, new)})
     with pytest.raises(FleetFault) as caught:
         load_fleet(folder)
-    told = {(fault.file.relative_to(folder).as_posix(), fault.line): fault.message for fault in caught.value.faults}
+    told = {
+        (fault.file.relative_to(folder).as_posix(), fault.line): fault.message
+        for fault in caught.value.faults
+    }
     assert any(
         at[0] == file and abs(at[1] - line) <= 1 and says in message for at, message in told.items()
     ), told
@@ -56,7 +65,9 @@ def test_all_faults_are_told_at_once(make_fleet: Callable[..., Path]) -> None:
     folder = make_fleet(
         **{
             "fleet.yaml": FLEET.replace("{orders}", "{order}"),
-            "returns/domain.yaml": RETURNS.replace("[the-window]", "[the-door]").replace("{status}", "{statsu}"),
+            "returns/domain.yaml": RETURNS.replace("[the-window]", "[the-door]").replace(
+                "{status}", "{statsu}"
+            ),
         }
     )
     with pytest.raises(FleetFault) as caught:

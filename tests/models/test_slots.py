@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from slmfleet.models.slots import exact_slots, find_phrases, normal_order_id
 
-PRODUCTS = {"product": {"hiking boots": "Hiking Boots", "hiking boot": "Hiking Boots", "boots": "Hiking Boots"}}
+PRODUCTS = {
+    "product": {"hiking boots": "Hiking Boots", "hiking boot": "Hiking Boots", "boots": "Hiking Boots"}
+}
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,9 @@ def test_what_has_a_grammar_is_found_with_its_place(text: str, name: str, value:
     assert text[found[0].start : found[0].end].strip("# ").lower() in text.lower()
 
 
-@pytest.mark.parametrize("text", ["order 12 mugs", "w26113401234", "a 5 star review", "bootstrap my order please"])
+@pytest.mark.parametrize(
+    "text", ["order 12 mugs", "w26113401234", "a 5 star review", "bootstrap my order please"]
+)
 def test_what_only_resembles_a_slot_is_left_alone(text: str) -> None:
     assert not [slot for slot in exact_slots(text, PRODUCTS) if slot.name in ("order_id", "product")]
 

@@ -55,7 +55,9 @@ def test_a_fleet_is_trained_answers_and_comes_out_the_same_again(fleet: Fleet, t
     assert routers[0] == routers[1]
     reading = Specialist.load(fleet.domains["returns"]).read("what's the return window for this?")
     assert (reading.intent, reading.passages[0].passage_id) == ("how_long", "the-window")
-    assert Router.load(fleet.folder / "router" / "bundle").route("return window?").routes[0].domain == "returns"
+    assert (
+        Router.load(fleet.folder / "router" / "bundle").route("return window?").routes[0].domain == "returns"
+    )
 
 
 def test_an_intent_with_too_few_rows_is_told_before_training(fleet: Fleet, tmp_path: Path) -> None:
@@ -75,7 +77,9 @@ def test_int8_says_what_fp32_says(fleet: Fleet, tmp_path: Path) -> None:
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     export_int8(network, tmp_path / "int8.onnx")
     export_fp32(network, tmp_path / "fp32.onnx")
-    small, exact = (Encoder(tmp_path / f"{name}.onnx", tmp_path / "tokenizer.json") for name in ("int8", "fp32"))
+    small, exact = (
+        Encoder(tmp_path / f"{name}.onnx", tmp_path / "tokenizer.json") for name in ("int8", "fp32")
+    )
     likeness = [
         float(small.encode(row.text).embedding @ exact.encode(row.text).embedding) for row in corpus.train
     ]

@@ -58,7 +58,9 @@ def reading(
     fleet: Fleet, domain: str, intent: str, slots: dict[str, str] | None = None, sure: bool = True,
     evidence: bool = True,
 ) -> Reading:  # fmt: skip
-    passages = fleet.domains[domain].config.intents[intent].passages or (fleet.domains[domain].passages[0].id,)
+    passages = fleet.domains[domain].config.intents[intent].passages or (
+        fleet.domains[domain].passages[0].id,
+    )
     return Reading(
         domain, intent, 0.9, tuple(Slot(name, value, 0, 1) for name, value in (slots or {}).items()),
         (PassageMatch(passages[0], 0.9),), MODEL, sure, evidence,
@@ -134,7 +136,8 @@ def test_a_product_is_answered_from_the_catalogue_for_anyone(replier: Replier, f
 
 
 @pytest.mark.parametrize(
-    ("domain", "status"), [(HAND_OFF, "handed_off"), (OUT_OF_SCOPE, "out_of_scope"), ("returns", "handed_off")]
+    ("domain", "status"),
+    [(HAND_OFF, "handed_off"), (OUT_OF_SCOPE, "out_of_scope"), ("returns", "handed_off")],
 )
 def test_what_no_specialist_reads_is_worded_politely(replier: Replier, domain: str, status: str) -> None:
     answer = replier.reply(Query("text"), decision(domain, abstained=domain == "returns"), [])
@@ -149,9 +152,7 @@ def test_the_whole_takes_the_status_that_asks_most(replier: Replier, fleet: Flee
     assert answer.text.count("\n\n") == 1
 
 
-def test_every_record_reply_of_the_shop_is_grounded_for_every_order(
-    replier: Replier, fleet: Fleet
-) -> None:
+def test_every_record_reply_of_the_shop_is_grounded_for_every_order(replier: Replier, fleet: Fleet) -> None:
     """All 1,000 orders through all order intents: answered, and each number stands in the evidence."""
     rows = map(json.loads, (SHOP_DIR / "records" / "orders.jsonl").read_text(encoding="utf-8").splitlines())
     orders = [(row["user_id"], row["order_id"]) for row in rows]

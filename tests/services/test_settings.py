@@ -20,7 +20,8 @@ def test_loopback_needs_none(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "0"), ("PLACEMENT", "nowhere"), ("MAX_BATCH", "many"), ("TOKEN_SECRET", "short")]
+    ("name", "value"),
+    [("PORT", "0"), ("PLACEMENT", "nowhere"), ("MAX_BATCH", "many"), ("TOKEN_SECRET", "short")],
 )
 def test_a_wrong_setting_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"SLMFLEET_{name}", value)
