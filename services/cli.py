@@ -1,4 +1,4 @@
-"""One command, `slmfleet`: up ask train evaluate check token."""
+"""One command, `slmfleet`: up ask train evaluate bench check token."""
 
 from __future__ import annotations
 
@@ -101,6 +101,25 @@ def evaluate(
             console = Console(width=80 if not sys.stdout.isatty() else None, highlight=False)
             for table in tables(result):
                 console.print(table)
+
+
+@app.command()
+def bench(
+    url: Annotated[str, typer.Option(help="A fleet that is being served.")] = "http://127.0.0.1:8080",
+    connections: Annotated[int, typer.Option(min=1, max=256, help="Connections at once.")] = 1,
+    fleet: FleetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Post real shoppers' test texts to a served fleet: statuses, latency, throughput."""
+    from slmfleet.models.data import load_corpus
+    from slmfleet.models.fleet import load_fleet
+    from slmfleet.services import bench as benching
+
+    with _plainly():
+        settings = load_settings(fleet_dir=fleet)
+        texts = benching.bench_texts(load_corpus(load_fleet(settings.fleet_dir)))
+        result = benching.bench(url, texts, connections, next(iter(settings.api_key_set()), None))
+        print(result.model_dump_json(indent=2) if as_json else benching.printed(result))
 
 
 @app.command()
