@@ -1,4 +1,4 @@
-"""`slmfleet bench`: every real shopper's text of the test rows, posted to a live server, and how long it took."""
+"""`slmfleet bench`: the test texts of real shoppers, posted to a served fleet, and how long each took."""
 
 from __future__ import annotations
 

@@ -99,6 +99,8 @@ class WordSpecialist:
             slots=(),
             passages=(PassageMatch(intent, 0.9),),
             model=ModelVersion(self.domain, self.version),
+            intent_is_sure=counts[intent] > 0,
+            passage_is_evidence=counts[intent] > 0,
             cpu_ms=(time.thread_time() - started) * 1e3,
         )
 
