@@ -12,6 +12,7 @@ from slmfleet.models.calibrate import softmax
 from slmfleet.models.contracts import Decision, ModelVersion
 from slmfleet.models.encoder import Encoder
 from slmfleet.models.errors import ModelBroken
+from slmfleet.models.text import without_references
 from slmfleet.router.policy import decide
 
 
@@ -35,7 +36,7 @@ class Router:
     def route(self, text: str) -> Decision:
         """Where `text` goes. Raises ModelBroken for a model that answers nonsense."""
         started = time.thread_time()
-        probabilities = softmax(self._encoder.encode(text).intent, self.card.temperature)
+        probabilities = softmax(self._encoder.encode(without_references(text)).intent, self.card.temperature)
         if not np.isfinite(probabilities).all():
             raise ModelBroken("the router model answers with numbers that are not finite")
         decision = decide(text, self.card.labels, probabilities, self.card.threshold, self._version)

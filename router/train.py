@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,13 @@ from slmfleet.models.export import export_int8
 from slmfleet.models.fitting import Progress, Recipe, fit, seed_everything
 from slmfleet.models.fleet import Fleet
 from slmfleet.models.network import base_folder, build, parameters
+from slmfleet.models.text import without_references
 from slmfleet.models.train import BASE, choose_probe, recipe_for_card, trained_from
 from slmfleet.models.vocabulary import trim
 from slmfleet.router.classifier import Router
 from slmfleet.router.evaluate import router_metrics
 
-ROUTER = Recipe(layers=(0, 1, 2, 3), vocabulary=8_000, epochs=4)
+ROUTER = Recipe(layers=(0, 1, 2, 3, 5), vocabulary=6_000, epochs=5, rate=1.5e-4)
 
 
 def train_router(
@@ -31,7 +33,8 @@ def train_router(
     """Train, export, calibrate and evaluate the router of `fleet` into `folder` (its bundle by default)."""
     folder = folder or fleet.folder / "router" / "bundle"
     labels = [*fleet.domains, HAND_OFF, OUT_OF_SCOPE]
-    kept, held = hold_out(corpus.train, recipe.held_out)
+    rows = [replace(row, text=without_references(row.text), spans=None) for row in corpus.train]
+    kept, held = hold_out(rows, recipe.held_out)
     seed_everything(recipe.seed)
     tokenizer, kept_ids = trim(
         base_folder() / "tokenizer.json", [row.text for row in kept], recipe.vocabulary
