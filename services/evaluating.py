@@ -126,25 +126,34 @@ def evaluation(folder: Path) -> Evaluation:
 
 def tables(result: Evaluation) -> list[Group | Table | str]:
     """The evaluation for a terminal of 80 columns."""
-    routing = Table(title="Router (percent [95 % interval] rows)", box=None, padding=(0, 1, 0, 0))
-    for head in ("source", "right domain", "wrong dispatch", "out of scope refused"):
+    routing = Table(title="Router: percent [95 % interval] rows", box=None, padding=(0, 1, 0, 0))
+    for head in ("source", "right domain", "sent", "wrong dispatch", "refused"):
         routing.add_column(head, justify="left")
     for row in result.router:
-        routing.add_row(
-            row.source, str(row.right_domain), str(row.wrong_dispatch), str(row.refused_out_of_scope)
+        sent = "-" if row.sent.percent is None else f"{row.sent.percent:.1f}"
+        right, wrong, refused = (
+            str(figure) for figure in (row.right_domain, row.wrong_dispatch, row.refused_out_of_scope)
         )
-    reading = Table(title="Specialists (percent [95 % interval] rows)", box=None, padding=(0, 1, 0, 0))
+        routing.add_row(row.source.removeprefix("hint3/"), right, sent, wrong, refused)
+    reading = Table(title="Specialists: percent [95 % interval] rows", box=None, padding=(0, 1, 0, 0))
     for head in ("domain", "source", "intent", "passage", "slot F1"):
         reading.add_column(head, justify="left")
     for line in result.specialists:
         f1 = "-" if line.slot_f1 is None else f"{100 * line.slot_f1:.1f}"
-        reading.add_row(line.domain, line.source, str(line.intent), str(line.passage), f1)
+        reading.add_row(
+            line.domain, line.source.removeprefix("hint3/"), str(line.intent), str(line.passage), f1
+        )
     total = sum(result.bytes.values()) / 1e6
     sizes = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in result.bytes.items())
     return [
         routing,
         "",
         reading,
+        "",
+        "right domain: of rows for a domain or a person, threshold aside; sent: of a "
+        "domain's rows, those sent to a specialist; wrong dispatch: of rows sent, those "
+        "that were not for it; refused: of rows out of scope, those not sent. own: written "
+        "by the shop's authors; curekart, sofmattress: by real shoppers (HINT3).",
         "",
         f"Threshold {result.threshold:.3f}, promised wrong-dispatch rate {result.max_wrong_domain_rate:.2f} "
         "(fitted on held-out training rows).",
