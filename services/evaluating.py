@@ -40,7 +40,7 @@ class Figure(BaseModel):
     def __str__(self) -> str:
         if self.percent is None:
             return "-"
-        return f"{self.percent:.1f} [{self.low:.1f}-{self.high:.1f}] {self.total}"
+        return f"{self.percent:.1f} [{self.low:.0f}-{self.high:.0f}] {self.total}"
 
 
 class RouterFigures(BaseModel):
@@ -155,7 +155,7 @@ def tables(result: Evaluation) -> list[Group | Table | str]:
         "that were not for it; refused: of rows out of scope, those not sent. own: written "
         "by the shop's authors; curekart, sofmattress: by real shoppers (HINT3).",
         "",
-        f"Threshold {result.threshold:.3f}, promised wrong-dispatch rate {result.max_wrong_domain_rate:.2f} "
+        f"Router {result.router_version}, threshold {result.threshold:.3f}, promised wrong-dispatch rate {result.max_wrong_domain_rate:.2f} "
         "(fitted on held-out training rows).",
         f"Bundles, MB: {sizes}; all {total:.1f}.",
     ]
