@@ -155,7 +155,7 @@ def tables(result: Evaluation) -> list[Group | Table | str]:
         "that were not for it; refused: of rows out of scope, those not sent. own: written "
         "by the shop's authors; curekart, sofmattress: by real shoppers (HINT3).",
         "",
-        f"Router {result.router_version}, threshold {result.threshold:.3f}, promised wrong-dispatch rate {result.max_wrong_domain_rate:.2f} "
-        "(fitted on held-out training rows).",
+        f"Router {result.router_version}, threshold {result.threshold:.3f}, "
+        f"promised wrong-dispatch rate {result.max_wrong_domain_rate:.2f} (fitted on held-out rows).",
         f"Bundles, MB: {sizes}; all {total:.1f}.",
     ]
