@@ -29,13 +29,22 @@ BASE = Recipe(layers=(0, 2, 5), vocabulary=6_000, epochs=4, batch=64, rate=4e-4)
 _LIKENESS = 0.05
 
 
+def _place(texts: Sequence[str], cache: Path, recipe: Recipe) -> Path:
+    made_from = json.dumps([asdict(recipe), list(texts)]).encode()
+    return cache / hashlib.sha256(made_from).hexdigest()[:16]
+
+
+def is_distilled(texts: Sequence[str], cache: Path, recipe: Recipe = BASE) -> bool:
+    """Whether `cache` holds the student of these very texts."""
+    return (_place(texts, cache, recipe) / "weights.pt").is_file()
+
+
 def distilled_base(
     texts: Sequence[str], cache: Path, progress: Progress, recipe: Recipe = BASE
 ) -> tuple[Tokenizer, dict[str, Tensor]]:
     """Tokenizer and weights of the student, trained on `texts`, or from `cache` when made from the same."""
-    made_from = json.dumps([asdict(recipe), list(texts)]).encode()
-    folder = cache / hashlib.sha256(made_from).hexdigest()[:16]
-    if (folder / "weights.pt").is_file():
+    folder = _place(texts, cache, recipe)
+    if is_distilled(texts, cache, recipe):
         weights: dict[str, Tensor] = torch.load(folder / "weights.pt", weights_only=True)
         return Tokenizer.from_file(str(folder / "tokenizer.json")), weights
     seed_everything(recipe.seed)
