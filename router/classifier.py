@@ -9,9 +9,10 @@ import numpy as np
 
 from slmfleet.models.bundle import MODEL_FILE, TOKENIZER_FILE, Card, read_card, size_bytes
 from slmfleet.models.calibrate import softmax
-from slmfleet.models.contracts import Decision, ModelVersion
+from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision, ModelVersion
 from slmfleet.models.encoder import Encoder
-from slmfleet.models.errors import ModelBroken
+from slmfleet.models.errors import BundleFault, ModelBroken
+from slmfleet.models.fleet import Fleet
 from slmfleet.models.text import without_references
 from slmfleet.router.policy import decide
 
@@ -31,6 +32,17 @@ class Router:
         card = read_card(folder, "router")
         router = cls(card, Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE), size_bytes(folder))
         router.probe()
+        return router
+
+    @classmethod
+    def of(cls, fleet: Fleet) -> Router:
+        """The router of a fleet. Raises BundleFault, also when it was trained for other domains."""
+        folder = fleet.folder / "router" / "bundle"
+        router = cls.load(folder)
+        if set(router.card.labels) != {*fleet.domains, HAND_OFF, OUT_OF_SCOPE}:
+            raise BundleFault(
+                f"{folder}: was trained for other domains than fleet.yaml has: run `slmfleet train router`"
+            )
         return router
 
     def route(self, text: str) -> Decision:

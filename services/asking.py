@@ -24,7 +24,7 @@ from slmfleet.services.shipped import ShippedParts
 def load_models(fleet: Fleet) -> tuple[Router, dict[str, Specialist]]:
     """Router and specialists of a fleet, each having passed its probe. Raises BundleFault, ModelBroken."""
     specialists = {name: Specialist.load(domain) for name, domain in fleet.domains.items()}
-    return Router.load(fleet.folder / "router" / "bundle"), specialists
+    return Router.of(fleet), specialists
 
 
 def answer_here(settings: Settings, text: str, token: str | None) -> AnswerBody:

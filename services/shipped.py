@@ -31,7 +31,7 @@ class ShippedParts:
         """The router of the fleet's bundle. Raises BundleFault, ModelBroken."""
         from slmfleet.router.classifier import Router
 
-        router = Router.load(fleet.folder / "router" / "bundle")
+        router = Router.of(fleet)
         return router, _facts(router)
 
     def specialist(self, settings: Settings, fleet: Fleet, domain: str) -> tuple[Specialist, ModelFacts]:
