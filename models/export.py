@@ -10,7 +10,10 @@ import onnx
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from tokenizers import Tokenizer
 
+from slmfleet.models.bundle import MODEL_FILE, TOKENIZER_FILE
+from slmfleet.models.encoder import Encoder
 from slmfleet.models.network import MultiHeadEncoder
 
 OPSET = 17
@@ -28,6 +31,14 @@ def export_int8(network: MultiHeadEncoder, path: Path) -> None:
             str(prepared), str(path), per_channel=True, reduce_range=True, weight_type=QuantType.QInt8
         )
     onnx.checker.check_model(str(path))
+
+
+def export_bundle(network: MultiHeadEncoder, tokenizer: Tokenizer, folder: Path) -> Encoder:
+    """Write model and tokenizer into a bundle's folder, and give them back as they will be served."""
+    folder.mkdir(parents=True, exist_ok=True)
+    export_int8(network, folder / MODEL_FILE)
+    tokenizer.save(str(folder / TOKENIZER_FILE))
+    return Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE)
 
 
 def export_fp32(network: MultiHeadEncoder, path: Path) -> None:

@@ -14,8 +14,6 @@ from torch import Tensor
 
 from slmfleet.models.bundle import (
     INDEX_FILE,
-    MODEL_FILE,
-    TOKENIZER_FILE,
     Card,
     Probe,
     TrainedFrom,
@@ -27,7 +25,7 @@ from slmfleet.models.encoder import MAX_TOKENS, Encoder, read_tokens
 from slmfleet.models.errors import DataFault
 from slmfleet.models.evaluate import specialist_metrics
 from slmfleet.models.examples import example_maker, slot_labels
-from slmfleet.models.export import export_int8
+from slmfleet.models.export import export_bundle
 from slmfleet.models.fitting import Progress, Recipe, fit, seed_everything
 from slmfleet.models.fleet import Domain, Fleet
 from slmfleet.models.network import build, parameters
@@ -134,10 +132,7 @@ def train_specialist(
     )  # fmt: skip
     fit(network, epochs, [read_tokens(tokenizer, text)[0] for text in passages], recipe, progress)
 
-    folder.mkdir(parents=True, exist_ok=True)
-    export_int8(network, folder / MODEL_FILE)
-    tokenizer.save(str(folder / TOKENIZER_FILE))
-    encoder = Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE)
+    encoder = export_bundle(network, tokenizer, folder)
     temperature, threshold = _calibrate(encoder, held, labels)
     index = _write_index(encoder, domain, kept, labels, folder)
     weights = _passage_weights(encoder, index, held, place, temperature)

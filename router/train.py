@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from slmfleet.models.bundle import MODEL_FILE, TOKENIZER_FILE, Card, write_card
+from slmfleet.models.bundle import Card, write_card
 from slmfleet.models.calibrate import fit_temperature, softmax, threshold_for_error
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE
 from slmfleet.models.data import Corpus, Row, hold_out
 from slmfleet.models.encoder import MAX_TOKENS, Encoder
 from slmfleet.models.examples import example_maker
-from slmfleet.models.export import export_int8
+from slmfleet.models.export import export_bundle
 from slmfleet.models.fitting import Progress, Recipe, fit, seed_everything
 from slmfleet.models.fleet import Fleet
 from slmfleet.models.network import base_folder, build, parameters
@@ -46,10 +46,7 @@ def train_router(
     )
     fit(network, epochs, [], recipe, progress)
 
-    folder.mkdir(parents=True, exist_ok=True)
-    export_int8(network, folder / MODEL_FILE)
-    tokenizer.save(str(folder / TOKENIZER_FILE))
-    encoder = Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE)
+    encoder = export_bundle(network, tokenizer, folder)
     temperature, threshold = _calibrate(encoder, held, labels, fleet.config.router.max_wrong_domain_rate)
     card = Card(
         kind="router",

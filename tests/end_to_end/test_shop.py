@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 from end_to_end.conftest import Served
 
+from slmfleet.models.data import load_corpus
+from slmfleet.models.errors import SettingsFault
+from slmfleet.models.fleet import load_fleet
 from slmfleet.services.asking import answer_here
+from slmfleet.services.bench import bench, bench_texts
 from slmfleet.services.settings import SHOP_DIR, load_settings
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(240)]
@@ -116,6 +120,17 @@ def test_bad_input_is_a_clear_refusal(
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json()["detail"]
     assert "Traceback" not in reply.text
+
+
+def test_bench_counts_what_was_answered(served: Served) -> None:
+    texts = bench_texts(load_corpus(load_fleet(SHOP_DIR)))
+    assert len(texts) == 1_388 + 500
+    result = bench(str(served.client.base_url), texts[::40], connections=3)
+    assert result.statuses == {200: len(texts[::40])}
+    assert sum(result.answers.values()) == result.queries
+    assert 0 < result.p50_ms <= result.p99_ms
+    with pytest.raises(SettingsFault, match="nobody answers"):
+        bench("http://127.0.0.1:9", texts[:2], connections=1)
 
 
 def test_no_serving_process_maps_torch(served: Served) -> None:

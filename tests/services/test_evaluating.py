@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from slmfleet.models.bundle import read_card
+from slmfleet.models.evaluate import Share
+from slmfleet.models.fleet import load_fleet
+from slmfleet.services.evaluating import evaluation
+from slmfleet.services.settings import SHOP_DIR
+
+
+@pytest.mark.parametrize(
+    ("hits", "total", "low", "high"),
+    # Wilson's interval as statsmodels.stats.proportion.proportion_confint(method="wilson") gives it
+    [(8, 10, 0.4901625, 0.9433178), (0, 10, 0.0, 0.2775328), (50, 100, 0.4038315, 0.5961685)],
+)
+def test_the_interval_is_wilsons(hits: int, total: int, low: float, high: float) -> None:
+    assert Share(hits, total).interval == pytest.approx((low, high), abs=1e-6)
+
+
+def test_what_evaluate_measures_is_what_the_cards_say() -> None:
+    """The bundles are measured again, so the figures on their cards must come out again."""
+    result = evaluation(SHOP_DIR)
+    card = read_card(SHOP_DIR / "router" / "bundle", "router")
+    for row in result.router:
+        said = card.metrics.get(f"{row.source}.domain_accuracy")
+        if said is not None:
+            assert row.right_domain.percent == pytest.approx(100 * said, abs=0.6)
+    for name, domain in load_fleet(SHOP_DIR).domains.items():
+        metrics = read_card(domain.folder / "bundle", "specialist").metrics
+        measured = {row.source: row for row in result.specialists if row.domain == name}
+        own = measured["own"]
+        # Another processor may round an int8 product otherwise and tip a row or two.
+        assert own.intent.percent == pytest.approx(100 * metrics["own.intent_accuracy"], abs=1.5)
+        assert own.passage.percent == pytest.approx(100 * metrics["own.passage_accuracy"], abs=1.5)
