@@ -68,7 +68,7 @@ def build_app(
         num_replicas=settings.gateway_replicas,
         # The gateway refuses at max_ongoing + max_queued itself, in its own words; these are the dam behind.
         max_ongoing_requests=settings.max_ongoing_requests + settings.max_queued_requests + _SLACK,
-        max_queued_requests=settings.max_queued_requests,
+        max_queued_requests=settings.max_queued_requests + _SLACK,
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
         **everywhere,
     )

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from connected.conftest import Cluster, Deployed, until
+from fakes.processes import of_process
 from fakes.serving import WordParts, write_word_shop
 
 from slmfleet.models.errors import SettingsFault
@@ -91,10 +92,8 @@ def test_under_load_every_request_is_answered(shop: Deployed) -> None:
 
 def test_no_process_of_the_cluster_has_loaded_torch(shop: Deployed) -> None:
     processes = list(_descendants(os.getpid()))
-    maps = {
-        pid: Path(f"/proc/{pid}/maps").read_text() for pid in processes if Path(f"/proc/{pid}/maps").exists()
-    }
-    replicas = [pid for pid in processes if b"ServeReplica" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    maps = {pid: of_process(pid, "maps").decode() for pid in processes}
+    replicas = [pid for pid in processes if b"ServeReplica" in of_process(pid, "cmdline")]
     assert len(replicas) >= (1 if shop.settings.placement == "colocated" else 3)
     assert all("_raylet" in maps[pid] for pid in replicas)  # so the maps were readable
     assert [pid for pid, text in maps.items() if "torch" in text or "transformers" in text] == []
@@ -264,17 +263,15 @@ def _versions(shop: Deployed) -> set[str]:
 
 def _replica_pids(shop: Deployed) -> set[int]:
     name = f"ServeReplica:{shop.name}:".encode()
-    return {pid for pid in _descendants(os.getpid()) if name in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    return {pid for pid in _descendants(os.getpid()) if name in of_process(pid, "cmdline")}
 
 
 def _descendants(root: int) -> Iterator[int]:
     parents: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            after_name = stat.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        parents.setdefault(int(after_name[1]), []).append(int(stat.parent.name))
+    for folder in Path("/proc").glob("[0-9]*"):
+        after_name = of_process(int(folder.name), "stat").decode().rpartition(")")[2].split()
+        if after_name:
+            parents.setdefault(int(after_name[1]), []).append(int(folder.name))
     waiting = parents.get(root, [])
     while waiting:
         pid = waiting.pop()

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from connected.conftest import TESTS, Cluster, until
+from fakes.processes import of_process
 from fakes.serving import WordParts, write_word_shop
 
 from slmfleet.models.errors import SettingsFault
@@ -142,11 +143,9 @@ def test_the_words_of_our_own_errors_are_found_in_a_traceback() -> None:
 def _members(group: int) -> list[str]:
     """Command lines of the processes that are still in a process session, zombies aside."""
     found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, session = stat.read_text().rpartition(")")[2].split()[:4]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(session) == group and state != "Z":
-            found.append(stat.with_name("cmdline").read_text().replace("\0", " "))
+    for folder in Path("/proc").glob("[0-9]*"):
+        pid = int(folder.name)
+        fields = of_process(pid, "stat").decode().rpartition(")")[2].split()
+        if fields and int(fields[3]) == group and fields[0] != "Z":
+            found.append(of_process(pid, "cmdline").decode().replace("\0", " "))
     return found
