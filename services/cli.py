@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from slmfleet.models.errors import FleetFault, SlmfleetError
+from slmfleet.models.errors import FleetFault, SettingsFault, SlmfleetError
 from slmfleet.services.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -89,12 +89,28 @@ def train(
 def evaluate(
     fleet: FleetOption = None,
     as_json: JsonOption = False,
+    suite: Annotated[
+        str | None,
+        typer.Option(help="A published data set instead of the fleet: train on it, measure on it."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of a suite, each with its own seed.")] = 3,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for a suite's results.json, page and plots.")
+    ] = None,
 ) -> None:
     """Measure the router and every specialist on rows they were never trained on."""
     from slmfleet.services.evaluating import evaluation, tables
 
     with _plainly():
-        result = evaluation(load_settings(fleet_dir=fleet).fleet_dir)
+        folder = load_settings(fleet_dir=fleet).fleet_dir
+        if suite is not None:
+            from slmfleet.services.suites import evaluate_suite, show_suite
+
+            show_suite(evaluate_suite(suite, seeds, folder), as_json, report)
+            return
+        if report is not None:
+            raise SettingsFault("--report keeps the results of a suite: name one with --suite")
+        result = evaluation(folder)
         if as_json:
             print(result.model_dump_json(indent=2))
         else:

@@ -59,6 +59,9 @@ def test_ask_reads_a_customers_records_with_a_token_only(slmfleet) -> None:  # t
         (("token", "nobody_0000"), "no customer 'nobody_0000'"),
         (("ask", "--fleet", "nowhere", "hello"), "there is no such file"),
         (("train", "gardening"), "no domain 'gardening'"),
+        (("evaluate", "--suite", "glue"), "no suite 'glue': choose one of hint3-v1"),
+        (("evaluate", "--suite", "snips", "--seeds", "0"), "seeds should be 1 or more, not 0"),
+        (("evaluate", "--report", "docs"), "name one with --suite"),
     ],
 )
 def test_a_fault_is_told_without_a_traceback(slmfleet, words: tuple[str, ...], says: str) -> None:  # type: ignore[no-untyped-def]
