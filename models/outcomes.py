@@ -88,14 +88,14 @@ def observe(
 ) -> Outcomes:  # fmt: skip
     """Read `rows` and hold the verdicts against their labels.
 
-    With `change` their texts are changed first; slots, which would lie elsewhere, are then left out.
+    With `change` their texts are changed first; slots then lie elsewhere, and `spans` says nothing.
     """
     found: list[_Outcome] = []
     columns = columns_of(task)
     for row in rows:
         text = row.text if change is None else change(row.text)
         if task.kind == "single":
-            found.append(_single(reader, task, row, reader.read(text), slots=change is None))
+            found.append(_single(reader, task, row, reader.read(text)))
         elif task.kind == "multi":
             found.append(_multi(reader, row, columns, reader.read(text)))
         else:
@@ -140,10 +140,10 @@ def _accepts(reader: Reader, task: Task, verdict: Verdict) -> bool:
     return verdict.inlier >= reader.threshold and best_label(reader, verdict)[0] != task.out_of_scope
 
 
-def _single(reader: Reader, task: Task, row: SuiteRow, verdict: Verdict, *, slots: bool) -> _Outcome:
+def _single(reader: Reader, task: Task, row: SuiteRow, verdict: Verdict) -> _Outcome:
     label, confidence = best_label(reader, verdict, task.out_of_scope)
     spans = _NO_SPANS
-    if slots and row.spans is not None:
+    if row.spans is not None:
         spans = span_counts(
             {(span.name, span.start, span.end) for span in row.spans},
             {(slot.name, slot.start, slot.end) for slot in verdict.slots},

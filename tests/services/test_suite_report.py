@@ -116,3 +116,13 @@ def test_the_repositorys_own_page_is_what_its_results_say() -> None:
         assert path.read_text(encoding="utf-8") == page(kept), (
             "run `slmfleet evaluate --suite ... --report docs`"
         )
+
+
+def test_suites_keep_their_order_and_unknown_ones_come_last(
+    tmp_path: Path, results: dict[str, SuiteResult]
+) -> None:
+    for name in ("another", "banking77", "clinc150", "hint3-v2"):
+        (tmp_path / name).mkdir()
+        found = results["snips"].model_copy(update={"suite": name})
+        (tmp_path / name / "results.json").write_text(found.model_dump_json(), encoding="utf-8")
+    assert [one.suite for one in read_results(tmp_path)] == ["hint3-v2", "clinc150", "banking77", "another"]

@@ -160,3 +160,17 @@ def test_evaluate_suite_shows_progress_beside_what_it_prints(
     assert json.loads(out)["tasks"][0]["metrics"]["intent_accuracy"]["mean"] == 100.0
     assert "few: resample" in err
     assert max(map(len, err.splitlines())) <= 80
+
+
+def test_rows_in_scope_are_read_again_with_typing_errors() -> None:
+    class Trainer:
+        def __call__(self, task: Task, seed: int, progress: Callable[[int, int], None]) -> Reader:
+            right, wrong = verdict(0.9, 0.1), verdict(0.1, 0.9)
+            return ToldReader(("pay", "ship"), {"invoice": right, "weather": right}, otherwise=wrong)
+
+    test = [SuiteRow("invoice", ("pay",)), SuiteRow("weather", ("none",))]
+    task = make_task([SuiteRow("p", ("pay",)), SuiteRow("s", ("ship",))], test, out_of_scope="none")
+    (found,) = run_suite(Suite("small", "", (task,), {}), 1, Trainer(), no_bar, resamples=5).tasks
+    assert found.metrics["intent_accuracy"].mean == 100
+    assert found.metrics["typo_accuracy"].mean == 0
+    assert found.metrics["typo_loss"].mean == 100
