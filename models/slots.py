@@ -13,6 +13,9 @@ from typing import Final
 
 from slmfleet.models.contracts import Slot
 
+#: Tag of the first word piece of a further request in the same text. No slot is called so.
+BOUNDARY: Final = "B-@request"
+
 #: A slot name -> {phrase in lower case -> its canonical form}.
 Gazetteers = Mapping[str, Mapping[str, str]]
 

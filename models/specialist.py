@@ -6,15 +6,16 @@ import time
 
 import numpy as np
 
-from slmfleet.models.bundle import INDEX_FILE, MODEL_FILE, TOKENIZER_FILE, Card, read_card, size_bytes
+from slmfleet.models.bundle import INDEX_FILE, Card, read_card, size_bytes
 from slmfleet.models.calibrate import softmax
+from slmfleet.models.classifier import Classifier
 from slmfleet.models.contracts import ModelVersion, Reading, Slot
 from slmfleet.models.encoder import Encoder, Encoding
 from slmfleet.models.errors import BundleFault, ModelBroken
 from slmfleet.models.fleet import Domain
 from slmfleet.models.knowledge import Passage
 from slmfleet.models.retrieval import PassageIndex, Weights
-from slmfleet.models.slots import exact_slots
+from slmfleet.models.slots import BOUNDARY, exact_slots
 
 #: A learned slot is reported from this mean token probability on.
 SLOT_CONFIDENCE = 0.6
@@ -24,12 +25,12 @@ class Specialist:
     """Reads utterances of one domain: intent, slots and the passages that may answer."""
 
     def __init__(
-        self, domain: Domain, card: Card, encoder: Encoder, index: PassageIndex, bytes_: int
+        self, domain: Domain, card: Card, classifier: Classifier, index: PassageIndex, bytes_: int
     ) -> None:
         self.card = card
         self.bytes = bytes_
         self._domain = domain
-        self._encoder = encoder
+        self._classifier = classifier
         self._index = index
         self._weights = Weights(**card.passage_weights)
         self._version = ModelVersion(card.name, card.version)
@@ -47,28 +48,29 @@ class Specialist:
                 f"{folder}: was trained for other intents than domain.yaml has: run "
                 f"`slmfleet train {domain.name}`"
             )
-        encoder = Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE)
-        specialist = cls(domain, card, encoder, _read_index(domain, card, encoder), size_bytes(folder))
+        classifier = Classifier.load(folder, card.mixture)
+        index = _read_index(domain, card, classifier.encoder)
+        specialist = cls(domain, card, classifier, index, size_bytes(folder))
         specialist.probe()
         return specialist
 
     def read(self, text: str) -> Reading:
         """Intent, slots and passages of `text`. Raises ModelBroken for a model that answers nonsense."""
         started = time.thread_time()
-        encoding = self._encoder.encode(text)
-        probabilities = softmax(encoding.intent, self.card.temperature)
-        if not np.isfinite(probabilities).all():
-            raise ModelBroken(f"the {self.card.name} model answers with numbers that are not finite")
-        best = int(np.argmax(probabilities))
-        passages = self._index.rank(text, encoding.embedding, probabilities, self._weights)
+        try:
+            scores = self._classifier.score(text)
+        except ModelBroken as error:
+            raise ModelBroken(f"{self.card.name}: {error}") from error
+        encoding = scores.encoding
+        passages = self._index.rank(text, encoding.embedding, scores.probabilities, self._weights)
         return Reading(
             domain=self._domain.name,
-            intent=self.card.labels[best],
-            confidence=float(probabilities[best]),
+            intent=self.card.labels[scores.best],
+            confidence=scores.confidence,
             slots=self._slots(text, encoding),
             passages=passages,
             model=self._version,
-            intent_is_sure=float(probabilities[best]) >= self.card.threshold,
+            intent_is_sure=scores.confidence >= self.card.threshold,
             passage_is_evidence=bool(passages) and passages[0].score >= self._weights.floor,
             cpu_ms=(time.thread_time() - started) * 1e3,
         )
@@ -108,6 +110,8 @@ def learned_slots(text: str, encoding: Encoding, labels: list[str]) -> list[Slot
         if start == end:
             continue
         label = labels[int(np.argmax(row))]
+        if label == BOUNDARY:
+            label = "O"
         mark, _, name = label.partition("-")
         glued = bool(spans) and start == spans[-1][2] and text[start - 1 : start + 1].isalnum()
         if glued or (mark == "I" and spans and spans[-1][0] == name and start - spans[-1][2] <= 1):

@@ -5,12 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import numpy as np
-
-from slmfleet.models.bundle import MODEL_FILE, TOKENIZER_FILE, Card, read_card, size_bytes
-from slmfleet.models.calibrate import softmax
+from slmfleet.models.bundle import Card, read_card, size_bytes
+from slmfleet.models.classifier import Classifier
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision, ModelVersion
-from slmfleet.models.encoder import Encoder
 from slmfleet.models.errors import BundleFault, ModelBroken
 from slmfleet.models.fleet import Fleet
 from slmfleet.models.text import without_references
@@ -20,17 +17,17 @@ from slmfleet.router.policy import decide
 class Router:
     """Classifies an utterance over the domains, HAND_OFF and OUT_OF_SCOPE, with a calibrated confidence."""
 
-    def __init__(self, card: Card, encoder: Encoder, bytes_: int) -> None:
+    def __init__(self, card: Card, classifier: Classifier, bytes_: int) -> None:
         self.card = card
         self.bytes = bytes_
-        self._encoder = encoder
+        self._classifier = classifier
         self._version = ModelVersion(card.name, card.version)
 
     @classmethod
     def load(cls, folder: Path) -> Router:
         """The router of a bundle folder. Raises BundleFault, ModelBroken."""
         card = read_card(folder, "router")
-        router = cls(card, Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE), size_bytes(folder))
+        router = cls(card, Classifier.load(folder, card.mixture), size_bytes(folder))
         router.probe()
         return router
 
@@ -48,10 +45,11 @@ class Router:
     def route(self, text: str) -> Decision:
         """Where `text` goes. Raises ModelBroken for a model that answers nonsense."""
         started = time.thread_time()
-        probabilities = softmax(self._encoder.encode(without_references(text)).intent, self.card.temperature)
-        if not np.isfinite(probabilities).all():
-            raise ModelBroken("the router model answers with numbers that are not finite")
-        decision = decide(text, self.card.labels, probabilities, self.card.threshold, self._version)
+        try:
+            scores = self._classifier.score(without_references(text))
+        except ModelBroken as error:
+            raise ModelBroken(f"router: {error}") from error
+        decision = decide(text, self.card.labels, scores, self.card.threshold, self._version)
         return decision.costing((time.thread_time() - started) * 1e3)
 
     def probe(self) -> None:

@@ -102,11 +102,13 @@ def evaluate(
     from slmfleet.services.evaluating import evaluation, tables
 
     with _plainly():
-        folder = load_settings(fleet_dir=fleet).fleet_dir
+        settings = load_settings(fleet_dir=fleet)
+        folder = settings.fleet_dir
         if suite is not None:
             from slmfleet.services.suites import evaluate_suite, show_suite
 
-            show_suite(evaluate_suite(suite, seeds, folder), as_json, report)
+            cache = settings.state_dir / "training"
+            show_suite(evaluate_suite(suite, seeds, folder, cache), as_json, report)
             return
         if report is not None:
             raise SettingsFault("--report keeps the results of a suite: name one with --suite")

@@ -46,20 +46,26 @@ Bars = Callable[[str], Steps]
 
 
 def evaluate_suite(
-    name: str, seeds: int, fleet: Path, trainer: Trainer | None = None, console: Console | None = None
+    name: str,
+    seeds: int,
+    fleet: Path,
+    cache: Path,
+    trainer: Trainer | None = None,
+    console: Console | None = None,
 ) -> SuiteResult:
     """Measure the suite of that name, on readers of `trainer` (the shipped one by default).
 
-    Progress goes to `console`, standard error by default. Raises NotFound for an unknown name, SettingsFault
+    What the shipped trainer starts from is kept in `cache`. Progress goes to `console`, standard error by
+    default. Raises NotFound for an unknown name, SettingsFault
     for no seeds, DataFault or FleetFault for rows that cannot be read.
     """
     if seeds < 1:
         raise SettingsFault(f"seeds should be 1 or more, not {seeds}")
     suite = load_suite(name, fleet)
     if trainer is None:
-        from slmfleet.models.suite_training import suite_trainer
+        from slmfleet.router.suite_training import suite_trainer
 
-        trainer = suite_trainer()
+        trainer = suite_trainer(cache)
     with _progress(console or Console(stderr=True)) as bars:
 
         def bar(label: str) -> Steps:

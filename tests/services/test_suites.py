@@ -4,6 +4,7 @@ import io
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from fakes.readers import TfidfReader, ToldReader, make_task, slice_of, verdict
@@ -140,21 +141,21 @@ def test_ours_stands_beside_each_published_figure_and_the_goal() -> None:
     assert SuiteResult.model_validate_json(result.model_dump_json()) == result
 
 
-def test_no_seeds_and_no_such_suite_are_told_before_anything_is_trained() -> None:
+def test_no_seeds_and_no_such_suite_are_told_before_anything_is_trained(tmp_path: Path) -> None:
     trainer = TellingTrainer()
     for seeds in (0, -1):
         with pytest.raises(SettingsFault, match="seeds should be 1 or more"):
-            evaluate_suite("snips", seeds, SHOP_DIR, trainer)
+            evaluate_suite("snips", seeds, SHOP_DIR, tmp_path, trainer)
     with pytest.raises(NotFound, match=r"no suite 'glue'.*hint3-v1, hint3-v2, clinc150"):
-        evaluate_suite("glue", 1, SHOP_DIR, trainer)
+        evaluate_suite("glue", 1, SHOP_DIR, tmp_path, trainer)
     assert trainer.calls == []
 
 
 def test_evaluate_suite_shows_progress_beside_what_it_prints(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(suites, "load_suite", lambda name, fleet: Suite(name, "", (few(),), {}))
-    result = evaluate_suite("small", 1, SHOP_DIR, TellingTrainer())
+    result = evaluate_suite("small", 1, SHOP_DIR, tmp_path, TellingTrainer())
     suites.show_suite(result, True, None)
     out, err = capsys.readouterr()
     assert json.loads(out)["tasks"][0]["metrics"]["intent_accuracy"]["mean"] == 100.0

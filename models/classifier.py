@@ -1,0 +1,75 @@
+"""The classifier that router and specialists share: encoder, lexical head and label centres, mixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slmfleet.models.bundle import HEAD_FILE, MODEL_FILE, TOKENIZER_FILE
+from slmfleet.models.calibrate import log_softmax
+from slmfleet.models.encoder import Encoder, Encoding
+from slmfleet.models.errors import BundleFault, ModelBroken
+from slmfleet.models.lexical import Lexical
+from slmfleet.models.mixture import Floats, Mixture, Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a classifier makes of a text: `probabilities` (labels,) and the `best` one's `confidence`."""
+
+    probabilities: Floats
+    best: int
+    confidence: float
+    signals: Signals
+    encoding: Encoding
+
+
+class Classifier:
+    """Scores a text over the labels. `centres` (labels, 384): each label's mean training embedding, unit."""
+
+    def __init__(
+        self, encoder: Encoder, lexical: Lexical, centres: NDArray[np.float32], mixture: Mixture
+    ) -> None:
+        self.encoder = encoder
+        self.mixture = mixture
+        self._lexical = lexical
+        self._centres = centres
+
+    @classmethod
+    def load(cls, folder: Path, mixture: Mixture) -> Classifier:
+        """The classifier of a bundle folder. Raises BundleFault."""
+        encoder = Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE)
+        try:
+            with np.load(folder / HEAD_FILE) as file:
+                arrays = dict(file)
+            centres = arrays.pop("centres").astype(np.float32)
+            return cls(encoder, Lexical(**arrays), centres, mixture)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BundleFault(f"{folder / HEAD_FILE}: cannot be read: {error}") from error
+
+    def save_head(self, path: Path) -> None:
+        """Write what is not in the graph: the lexical head and the centres."""
+        arrays = self._lexical.arrays() | {"centres": self._centres.astype(np.float16)}
+        np.savez_compressed(path, allow_pickle=False, **arrays)
+
+    def signals(self, text: str) -> tuple[Signals, Encoding]:
+        """The evidence for each label, and the encoding it was read from."""
+        encoding = self.encoder.encode(text)
+        return Signals(
+            log_softmax(encoding.intent),
+            self._lexical.log_probabilities(text),
+            np.asarray(self._centres @ encoding.embedding, dtype=np.float64),
+        ), encoding
+
+    def score(self, text: str) -> Scores:
+        """Probabilities and confidence. Raises ModelBroken when they are not finite."""
+        signals, encoding = self.signals(text)
+        probabilities = self.mixture.probabilities(signals)
+        best = int(np.argmax(probabilities))
+        confidence = self.mixture.confidence(signals, probabilities, best)
+        if not (np.isfinite(probabilities).all() and np.isfinite(confidence)):
+            raise ModelBroken("the model answers with numbers that are not finite")
+        return Scores(probabilities, best, confidence, signals, encoding)
