@@ -1,8 +1,9 @@
-"""The classifier that router and specialists share: encoder, lexical head and label centres, mixed."""
+"""The classifier that router and specialists share: spelling, encoder, lexical head and centres, mixed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from slmfleet.models.encoder import Encoder, Encoding
 from slmfleet.models.errors import BundleFault, ModelBroken
 from slmfleet.models.lexical import Lexical
 from slmfleet.models.mixture import Floats, Mixture, Signals
+from slmfleet.models.spelling import Spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,15 @@ class Classifier:
     """Scores a text over the labels. `centres` (labels, 384): each label's mean training embedding, unit."""
 
     def __init__(
-        self, encoder: Encoder, lexical: Lexical, centres: NDArray[np.float32], mixture: Mixture
+        self,
+        encoder: Encoder,
+        spelling: Spelling,
+        lexical: Lexical,
+        centres: NDArray[np.float32],
+        mixture: Mixture,
     ) -> None:
         self.encoder = encoder
+        self.spelling = spelling
         self.mixture = mixture
         self._lexical = lexical
         self._centres = centres
@@ -46,21 +54,31 @@ class Classifier:
             with np.load(folder / HEAD_FILE) as file:
                 arrays = dict(file)
             centres = arrays.pop("centres").astype(np.float32)
-            return cls(encoder, Lexical(**arrays), centres, mixture)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            words = zlib.decompress(arrays.pop("words").tobytes()).decode().split("\n")
+            spelling = Spelling(words, encoder.words())
+            return cls(encoder, spelling, Lexical(**arrays), centres, mixture)
+        except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
             raise BundleFault(f"{folder / HEAD_FILE}: cannot be read: {error}") from error
 
     def save_head(self, path: Path) -> None:
-        """Write what is not in the graph: the lexical head and the centres."""
-        arrays = self._lexical.arrays() | {"centres": self._centres.astype(np.float16)}
+        """Write what is not in the graph: lexical head, centres and the words of the training rows."""
+        words = zlib.compress("\n".join(self.spelling.trained).encode(), 9)
+        arrays = self._lexical.arrays() | {
+            "centres": self._centres.astype(np.float16),
+            "words": np.frombuffer(words, dtype=np.uint8),
+        }
         np.savez_compressed(path, allow_pickle=False, **arrays)
 
     def signals(self, text: str) -> tuple[Signals, Encoding]:
-        """The evidence for each label, and the encoding it was read from."""
-        encoding = self.encoder.encode(text)
+        """The evidence for each label, and the encoding it was read from, with offsets into `text`."""
+        corrected = self.spelling.correct(text)
+        encoding = self.encoder.encode(corrected.text)
+        if corrected.edits:
+            spans = (span if span[0] == span[1] else corrected.back(*span) for span in encoding.offsets)
+            encoding = replace(encoding, offsets=tuple(spans))
         return Signals(
             log_softmax(encoding.intent),
-            self._lexical.log_probabilities(text),
+            self._lexical.log_probabilities(corrected.text),
             np.asarray(self._centres @ encoding.embedding, dtype=np.float64),
         ), encoding
 

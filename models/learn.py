@@ -25,6 +25,7 @@ from slmfleet.models.lexical_fit import fit_lexical
 from slmfleet.models.mixture import Mixture, Signals
 from slmfleet.models.mixture_fit import NOWHERE
 from slmfleet.models.network import MultiHeadEncoder, build, parameters
+from slmfleet.models.spelling import Spelling
 
 #: Tokenizer and weights of the encoder that training starts from (distill.distilled_base).
 Base = tuple[Tokenizer, dict[str, Tensor]]
@@ -81,6 +82,7 @@ def learn(lesson: Lesson, recipe: Recipe, base: Base, folder: Path, progress: Pr
     vectors = np.stack([encoder.encode(text).embedding for text in texts])
     classifier = Classifier(
         encoder,
+        Spelling.of(texts, encoder.words()),
         fit_lexical(texts, wanted, len(lesson.labels)),
         _centres(vectors, np.array(wanted), len(lesson.labels)),
         Mixture(),

@@ -67,7 +67,7 @@ class TrainedReader:
 
     def read_joined(self, text: str) -> tuple[Verdict, ...]:
         """One verdict a request; requests begin where the slot head says."""
-        encoding = self.classifier.encoder.encode(text)
+        encoding = self.classifier.signals(text)[1]
         starts = [0, *boundaries(encoding.slot, encoding.offsets, self.slot_labels), len(text)]
         clauses = [text[start:end] for start, end in itertools.pairwise(starts)]
         return tuple(self.read(_CONNECTOR.sub("", clause).strip() or clause) for clause in clauses)
