@@ -5,6 +5,7 @@ import pytest
 
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, ModelVersion
 from slmfleet.router.policy import decide
+from slmfleet.router.split import Clause
 
 LABELS = ["returns", "shipping", HAND_OFF, OUT_OF_SCOPE]
 
@@ -20,7 +21,7 @@ LABELS = ["returns", "shipping", HAND_OFF, OUT_OF_SCOPE]
     ],
 )
 def test_only_a_doubtful_dispatch_abstains(probabilities: list[float], domain: str, abstained: bool) -> None:
-    decision = decide("text", LABELS, np.array(probabilities), 0.8, ModelVersion("router", "0"))
+    decision = decide(Clause("text", 0, 4), LABELS, np.array(probabilities), 0.8, ModelVersion("router", "0"))
     assert (decision.routes[0].domain, decision.abstained) == (domain, abstained)
     assert decision.routes[0].confidence == max(probabilities)
     assert decision.runner_up[1] == sorted(probabilities)[-2]
