@@ -13,8 +13,8 @@ WORD: Final = re.compile(r"[\w'’#$&/.-]*\w")
 _COURTESY_WORDS = (
     "hi hello hey hiya howdy dear good morning afternoon evening day greetings there team sir madam ma'am "
     "all everyone guys thanks thank you thx ty cheers much many so very a lot in advance please pls plz "
-    "kindly ok okay k sure fine great cool perfect alright right yes yeah yep no nope bye goodbye sorry welcome "
-    "regards best"
+    "kindly ok okay k sure fine great cool perfect alright right yes yeah yep no nope bye goodbye sorry "
+    "welcome regards best"
 )
 _COURTESY: Final = frozenset(_COURTESY_WORDS.split())
 _LEAD = (
@@ -66,6 +66,7 @@ _APPEAL: Final = re.compile(
     rf"|(?:(?:tell|show)\s+me|let\s+me\s+know|i\s+(?:don['’]?t|do\s+not)\s+know|i\s+have\s+no\s+idea)?\s*"
     rf"(?:how|what|where|why)\s*(?:(?:can|could|do|should|would)?\s*i?\s*(?:can|could|should)?\s*(?:have\s+|need\s+)?"
     rf"(?:to\s+)?(?:do|get|obtain|make|solve|fix))?{_THAT}"
+    rf"|(?:can|could|may)\s+i\s+(?:get|have|ask\s+for)\s+(?:some\s+|any\s+|your\s+)?(?:help|assistance|support)"
     rf"|i\s+(?:would\s+|really\s+)?(?:need|want|like)\s+(?:some\s+|your\s+)?"
     rf"(?:help|assistance|support|information|advice)(?:\s+(?:with|on|about)\s+(?:it|that|this))?"
     rf"|(?:is|was)\s+(?:it|that|this)\s+(?:possible|ok|okay|allowed|right|normal|true|correct)"
@@ -80,7 +81,7 @@ _WISHES: Final = re.compile(rf"\b(?:{_WISH})", re.IGNORECASE)
 _TROUBLE: Final = re.compile(
     r"\b(?:never|not|no\s+longer|hasn['’]?t|haven['’]?t|didn['’]?t|doesn['’]?t|isn['’]?t|wasn['’]?t|"
     r"can['’]?t|cannot|couldn['’]?t|won['’]?t|late|delayed|broken|broke|damaged|defective|faulty|missing|"
-    r"lost|stolen|wrong|incorrect|twice|locked|failed|fails|declined|rejected|stuck|torn|cracked|leaking|"
+    r"lost|forgot|forgotten|unable|stolen|wrong|incorrect|twice|locked|failed|fails|declined|rejected|stuck|torn|cracked|leaking|"
     r"overcharged|double|hacked|expired|error|stopped\s+working)\b",
     re.IGNORECASE,
 )

@@ -54,7 +54,7 @@ def combine(text: str, whole: Decision, parts: Sequence[Decision]) -> Decision:
     waiting: int | None = None
     for part in parts:
         route = part.routes[0]
-        if sure(part):
+        if sure(part) and route.confidence >= part.threshold:
             first = first or part
             begin, waiting = (route.start if waiting is None else waiting), None
             routes.append(_reaching(text, route, begin, route.start + len(route.text)))

@@ -121,7 +121,7 @@ def _connects(match: re.Match[str], left: str, right: str) -> bool:
         return requests(left) and opens_request(right)
     if _ADDS.search(word):
         return asks(right)
-    # "Can I go online and cancel": an order to us after "and" stands by itself after another request only.
+    # "Order status and cancel it": an order to us after "and" stands by itself after another request only.
     return wonders(right) or (opens_request(right) and requests(left))
 
 

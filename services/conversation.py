@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from slmfleet.models.contracts import HAND_OFF, Decision, Part, Reading, Reference, Route, Slot
-from slmfleet.models.slots import exact_slots, normal_order_id
+from slmfleet.models.slots import Gazetteers, exact_slots, normal_order_id
 from slmfleet.router.follow_up import anchor, bare_reference, contextual, elliptical, leans, points_at
 from slmfleet.router.policy import sure
 from slmfleet.services.sessions import Turn
@@ -43,9 +43,9 @@ class Routed:
     completes: Turn | None = None
 
 
-def told(history: Sequence[str]) -> tuple[Turn, ...]:
+def told(history: Sequence[str], gazetteers: Gazetteers) -> tuple[Turn, ...]:
     """Turns from what a client says was said, oldest first."""
-    return tuple(Turn(text, _references(exact_slots(text, {}))) for text in history)
+    return tuple(Turn(text, _references(exact_slots(text, gazetteers))) for text in history)
 
 
 def route_in_context(router: Router, text: str, turns: Sequence[Turn]) -> Routed:
@@ -136,13 +136,17 @@ def in_query(routed: Routed, text: str, read: Sequence[Read], turns: Sequence[Tu
 
 
 def turn_of(
-    text: str, read: Sequence[Read], readings: Sequence[Reading], parts: Sequence[Part]
+    text: str,
+    read: Sequence[Read],
+    readings: Sequence[Reading],
+    parts: Sequence[Part],
+    gazetteers: Gazetteers,
 ) -> Turn | None:
     """What to remember of an answered text; None when it left nothing to go on from.
 
     Of several parts it is the one that waits for a reference, else the last.
     """
-    references = dict.fromkeys(_references(exact_slots(text, {})))
+    references = dict.fromkeys(_references(exact_slots(text, gazetteers)))
     for reading in readings:
         references |= dict.fromkeys(_references(reading.slots))
     if not parts or len(parts) != len(read):

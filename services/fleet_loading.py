@@ -155,7 +155,9 @@ def load_pipeline(
     if sessions is None:
         sessions = SessionsHere(settings.session_ttl_s, settings.sessions_max)
     replier = parts.replier(settings, fleet)
-    pipeline = Pipeline(router, dispatcher, replier, executor, settings.core_watts, sessions)
+    pipeline = Pipeline(
+        router, dispatcher, replier, executor, settings.core_watts, sessions, fleet.gazetteers
+    )
     return LoadedFleet(pipeline, dispatcher, router, executor, describe)
 
 

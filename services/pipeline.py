@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
 from slmfleet.models.contracts import Answer, Decision, ModelVersion, Reading, Route
+from slmfleet.models.slots import Gazetteers
 from slmfleet.services.conversation import Router, in_query, merged, route_in_context, told, turn_of
 from slmfleet.services.dispatch import Dispatcher
 from slmfleet.services.schemas import (
@@ -60,7 +61,8 @@ class Pipeline:
     """The one way from query to answer.
 
     Blocking work (models, records) runs in `executor`, so that an event loop around this object keeps
-    serving health checks and deadlines. `core_watts` turns CPU time into an estimate of energy.
+    serving health checks and deadlines. `core_watts` turns CPU time into an estimate of energy; `gazetteers`
+    are the phrases that name the retailer's products.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Pipeline:
         executor: ThreadPoolExecutor,
         core_watts: float,
         sessions: Sessions,
+        gazetteers: Gazetteers,
     ) -> None:
         self._router = router
         self._dispatcher = dispatcher
@@ -78,6 +81,7 @@ class Pipeline:
         self._executor = executor
         self._core_watts = core_watts
         self._sessions = sessions
+        self._gazetteers = gazetteers
 
     async def answer(self, query: Query) -> AnswerBody:
         """Answer one query. Raises ModelBroken, Overloaded."""
@@ -89,7 +93,7 @@ class Pipeline:
         readings = in_query(routed, query.text, read, turns)
         answer, reply_cpu_ms = await self._run(self._timed_reply, query, decision, readings)
         if query.session_id is not None:
-            turn = turn_of(query.text, read, readings, answer.parts)
+            turn = turn_of(query.text, read, readings, answer.parts, self._gazetteers)
             if turn is not None:
                 await self._sessions.remember(query.customer, query.session_id, turn)
         cpu_ms = decision.cpu_ms + sum(reading.cpu_ms for reading in readings) + reply_cpu_ms
@@ -115,7 +119,7 @@ class Pipeline:
 
     async def _before(self, query: Query) -> tuple[Turn, ...]:
         if query.history:
-            return told(query.history)
+            return told(query.history, self._gazetteers)
         if query.session_id is None:
             return ()
         return await self._sessions.turns(query.customer, query.session_id)
