@@ -11,7 +11,9 @@ from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision, ModelVer
 from slmfleet.models.errors import BundleFault, ModelBroken
 from slmfleet.models.fleet import Fleet
 from slmfleet.models.text import without_references
-from slmfleet.router.policy import decide
+from slmfleet.router.negation import retracted
+from slmfleet.router.policy import combine, decide
+from slmfleet.router.split import Clause, boundaries, clauses
 
 
 class Router:
@@ -43,20 +45,36 @@ class Router:
         return router
 
     def route(self, text: str) -> Decision:
-        """Where `text` goes. Raises ModelBroken for a model that answers nonsense."""
+        """Where each request in `text` goes. Raises ModelBroken for a model that answers nonsense.
+
+        A text of one request, retracted ones aside, costs one pass of the model; of n requests n + 1.
+        """
         started = time.thread_time()
+        gone = retracted(text)
+        parts = clauses(text, boundaries(text), gone)
+        start, end = parts[0].start, parts[-1].end
+        decision = self._read(Clause(text[start:end], start, end))
+        if len(parts) > 1:
+            decision = combine(text, decision, [self._read(part) for part in parts])
+        return decision.costing((time.thread_time() - started) * 1e3)
+
+    def route_whole(self, text: str) -> Decision:
+        """Where `text` goes, taken for one request: one pass of the model. Raises as `route` does."""
+        started = time.thread_time()
+        return self._read(Clause(text, 0, len(text))).costing((time.thread_time() - started) * 1e3)
+
+    def _read(self, clause: Clause) -> Decision:
         try:
-            scores = self._classifier.score(without_references(text))
+            scores = self._classifier.score(without_references(clause.text))
         except ModelBroken as error:
             raise ModelBroken(f"router: {error}") from error
-        decision = decide(text, self.card.labels, scores, self.card.threshold, self._version)
-        return decision.costing((time.thread_time() - started) * 1e3)
+        return decide(clause, self.card.labels, scores, self.card.threshold, self._version)
 
     def probe(self) -> None:
         """Ask the model the question on its card. Raises ModelBroken when it cannot answer it."""
         probe = self.card.probe
         try:
-            domain = self.route(probe.text).routes[0].domain
+            domain = self.route_whole(probe.text).routes[0].domain
         except ModelBroken:
             raise
         except Exception as error:

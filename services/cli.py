@@ -56,20 +56,27 @@ def up(
 
 @app.command()
 def ask(
-    text: Annotated[str, typer.Argument(help="The question, in a customer's words.")],
+    text: Annotated[
+        list[str], typer.Argument(help="The question, in a customer's words; more are its follow-ups.")
+    ],
     fleet: FleetOption = None,
     token: Annotated[str | None, typer.Option(help="Customer token (slmfleet token CUSTOMER).")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer one question here, without a server."""
-    from slmfleet.services.asking import answer_here, printed
+    """Answer one question here, without a server, or several as one conversation."""
+    from slmfleet.services.asking import converse_here, printed
 
     with _plainly():
-        body = answer_here(load_settings(fleet_dir=fleet), text, token)
-        if as_json:
-            print(body.model_dump_json(indent=2))
-        else:
-            Console(highlight=False).print(printed(body))
+        bodies = converse_here(load_settings(fleet_dir=fleet), text, token)
+    if as_json:
+        told = [body.model_dump_json(indent=2) for body in bodies]
+        print(told[0] if len(told) == 1 else "[\n" + ",\n".join(told) + "\n]")
+        return
+    console = Console(highlight=False)
+    for question, body in zip(text, bodies, strict=True):
+        if len(text) > 1:
+            console.print(f"> {question}", markup=False)
+        console.print(printed(body))
 
 
 @app.command()

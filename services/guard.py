@@ -28,6 +28,10 @@ class RouterModel(Probed, Protocol):
         """The decision for `text`. Raises ModelBroken."""
         ...
 
+    def route_whole(self, text: str) -> Decision:
+        """The decision for `text` as one request. Raises ModelBroken."""
+        ...
+
 
 class Guard:
     """Calls one model. Thread-safe in that each outcome is stored in one assignment.
@@ -84,3 +88,7 @@ class GuardedRouter:
     def route(self, text: str) -> Decision:
         """The decision for `text`. Raises ModelBroken, whatever the router raised."""
         return self.guard.call(self._router.route, text)
+
+    def route_whole(self, text: str) -> Decision:
+        """The decision for `text` as one request. Raises ModelBroken, whatever the router raised."""
+        return self.guard.call(self._router.route_whole, text)

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from slmfleet.models.contracts import EvidenceKind, Status
 
 MAX_TEXT_CHARACTERS = 2_000
+MAX_HISTORY = 10
 
 
 def _speakable(text: str) -> str:
@@ -47,10 +48,15 @@ class QueryBody(BaseModel):
     text: Text
     session_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
     locale: str = Field(default="en-US", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
+    history: list[Text] = Field(
+        default=[],
+        max_length=MAX_HISTORY,
+        description="What the same customer wrote before, oldest first; stands for the session's memory.",
+    )
 
 
 class BatchBody(BaseModel):
-    """Several independent questions of the same caller, answered in order."""
+    """Several questions of the same caller, answered in order; those of one session as one conversation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -102,7 +108,10 @@ class RunnerUpBody(BaseModel):
 
 
 class RouteBody(BaseModel):
-    """Where the query was sent, how surely, and what it would have taken to be sent at all."""
+    """Where the query was sent, how surely, and what it would have taken to be sent at all.
+
+    Of a query with several requests it is the first one's; `parts` tell where the others went.
+    """
 
     domain: str
     confidence: float

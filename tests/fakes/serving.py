@@ -51,7 +51,8 @@ class WordRouter:
         started = time.thread_time()
         if "derail" in text:
             raise RuntimeError("a fault inside the router")
-        routes = [self._one(part) for part in text.split(" and ")]
+        parts = text.split(" and ")
+        routes = [self._one(part, len(" and ".join([*parts[:n], ""]))) for n, part in enumerate(parts)]
         best = max(routes, key=lambda route: route.confidence)
         return Decision(
             routes=tuple(route for route in routes if route.confidence >= 0.3) or (best,),
@@ -62,13 +63,25 @@ class WordRouter:
             cpu_ms=(time.thread_time() - started) * 1e3,
         )
 
-    def _one(self, text: str) -> Route:
+    def route_whole(self, text: str) -> Decision:
+        started = time.thread_time()
+        route = self._one(text)
+        return Decision(
+            routes=(route,),
+            threshold=0.3,
+            runner_up=(HAND_OFF, 1 - route.confidence),
+            abstained=route.confidence < 0.3,
+            model=ModelVersion("router", "000000000001"),
+            cpu_ms=(time.thread_time() - started) * 1e3,
+        )
+
+    def _one(self, text: str, start: int = 0) -> Route:
         counts = {
             domain: sum(_count(text, words) for words in intents.values())
             for domain, intents in WORDS.items()
         }
         domain = max(counts, key=lambda name: counts[name])
-        return Route(domain, counts[domain] / (1 + sum(counts.values())), text)
+        return Route(domain, counts[domain] / (1 + sum(counts.values())), text, start)
 
     def probe(self) -> None:
         if (self.folder / "router.broken").exists():

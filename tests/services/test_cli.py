@@ -49,12 +49,24 @@ def test_ask_reads_a_customers_records_with_a_token_only(slmfleet) -> None:  # t
     assert "#W7678072" in answer["text"]
 
 
+def test_ask_takes_more_texts_for_the_turns_of_one_conversation(slmfleet) -> None:  # type: ignore[no-untyped-def]
+    token = slmfleet("token", "noah_brown_6181").stdout.strip()
+    done = slmfleet("ask", "--token", token, "where is my order #W7678072?", "can I cancel it?")
+    assert done.returncode == 0, done.stderr
+    assert "> can I cancel it?" in done.stdout
+    assert done.stdout.count("record #W7678072") == 2
+    first, second = json.loads(slmfleet("ask", "--json", "can I cancel it?", "thanks").stdout)
+    assert first["parts"][0]["domain"] == "orders"
+    assert second["parts"] == []
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (("ask", ""), "text: "),
         (("ask", "   "), "white space"),
         (("ask", "x" * 2_001), "2000"),
+        (("ask", "hello", " "), "white space"),
         (("ask", "--token", "forged", "hello"), "token"),
         (("token", "nobody_0000"), "no customer 'nobody_0000'"),
         (("ask", "--fleet", "nowhere", "hello"), "there is no such file"),
