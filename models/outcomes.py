@@ -7,6 +7,7 @@ Metrics, all in [0, 1]:
     in_scope_accuracy   the same of in-scope rows alone: refusing one is a mistake
     oos_recall          out-of-scope rows that are refused
     auroc               how well `inlier` tells in scope from out of scope
+    auroc_NAME          the same of another score (scope_scores.py)
     ece                 expected calibration error of the confidence, in-scope rows
     aurc                area under the risk-coverage curve
     slot_f1             micro-F1 of slots by name and exact span
@@ -27,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slmfleet.models.calibrate import expected_calibration_error
+from slmfleet.models.scope_scores import SCOPE_SCORES
 from slmfleet.models.scores import (
     Bools,
     Floats,
@@ -49,7 +51,8 @@ class Outcomes:
     """Arrays by row. `right` and `confidence` are of the best label in scope, or of the whole set of labels.
 
     `accepted`: the reader takes the row for in scope. `truth` and `said` are (n, labels), without columns in
-    a task of one label a row. `spans` is (n, 3): slots marked, read, both.
+    a task of one label a row. `spans` is (n, 3): slots marked, read, both. `rivals` is (n, scores), without
+    columns where there are none.
     """
 
     in_scope: Bools
@@ -60,6 +63,7 @@ class Outcomes:
     truth: Bools
     said: Bools
     spans: Ints
+    rivals: Floats
 
     def take(self, rows: NDArray[np.intp] | Bools) -> Outcomes:
         """Only some rows, or some of them several times."""
@@ -91,11 +95,14 @@ def observe(
     With `change` their texts are changed first; slots then lie elsewhere, and `spans` says nothing.
     """
     found: list[_Outcome] = []
+    rivals: list[Sequence[float]] = []
     columns = columns_of(task)
     for row in rows:
         text = row.text if change is None else change(row.text)
         if task.kind == "single":
-            found.append(_single(reader, task, row, reader.read(text)))
+            verdict = reader.read(text)
+            found.append(_single(reader, task, row, verdict))
+            rivals.append(verdict.rivals)
         elif task.kind == "multi":
             found.append(_multi(reader, row, columns, reader.read(text)))
         else:
@@ -115,6 +122,9 @@ def observe(
         truth=column(5, np.bool_, width),
         said=column(6, np.bool_, width),
         spans=column(7, np.int64, 3),
+        rivals=np.array(rivals or [()] * len(found), dtype=np.float64).reshape(
+            len(found), len(rivals[0]) if rivals else 0
+        ),
     )
 
 
@@ -224,6 +234,12 @@ def _auroc(rows: Outcomes) -> float:
     return auroc(rows.inlier, rows.in_scope)
 
 
+def _rival(index: int) -> Callable[[Outcomes], float]:
+    return lambda rows: (
+        auroc(rows.rivals[:, index], rows.in_scope) if rows.rivals.shape[1] > index else math.nan
+    )
+
+
 def _micro_f1(rows: Outcomes) -> float:
     return micro_f1(rows.truth, rows.said)
 
@@ -254,6 +270,7 @@ def metrics_of(task: Task) -> Mapping[str, Metric]:
                 "oos_recall": _oos_recall,
                 "auroc": _auroc,
             }
+            on_clean |= {f"auroc_{name}": _rival(index) for index, name in enumerate(SCOPE_SCORES)}
         if any(row.spans for row in task.test):
             on_clean["slot_f1"] = _slot_f1
     elif task.kind == "multi":

@@ -25,6 +25,7 @@ from slmfleet.models.learn import Base, Lesson, learn, signals_of
 from slmfleet.models.mixture import Mixture
 from slmfleet.models.mixture_fit import fit_mixture
 from slmfleet.models.recipes import ROUTER, ROUTER_BASE
+from slmfleet.models.scope_scores import ScopeScores
 from slmfleet.models.slots import BOUNDARY
 from slmfleet.models.specialist import learned_slots
 from slmfleet.models.suite import Progress, SuiteRow, Task, Trainer, Verdict
@@ -61,6 +62,7 @@ class TrainedReader:
     classifier: Classifier
     in_scope: int
     slot_labels: list[str]
+    rivals: ScopeScores | None = None
 
     def read(self, text: str) -> Verdict:
         """Probabilities, the trust in the best label in scope, and slots."""
@@ -68,7 +70,8 @@ class TrainedReader:
         best = int(np.argmax(scores.probabilities[: self.in_scope]))
         inlier = self.classifier.mixture.confidence(scores.probabilities, best)
         slots = tuple(learned_slots(text, scores.encoding, self.slot_labels))
-        return Verdict(scores.probabilities, inlier, slots)
+        rivals = self.rivals.of(scores.encoding) if self.rivals else ()
+        return Verdict(scores.probabilities, inlier, slots, rivals)
 
     def read_joined(self, text: str) -> tuple[Verdict, ...]:
         """One verdict a request; requests begin where the slot head says."""
@@ -132,9 +135,10 @@ class SuiteTrainer:
                 mixture, threshold = _calibrate(learned.classifier, tried, held, len(task.labels))
                 if few:
                     learned = learn(lesson, recipe, self._base, where, progress)
+            rivals = _rivals(learned.classifier, lesson, task) if task.tests_scope else None
             return TrainedReader(
                 lesson.labels, threshold, size_bytes(where), learned.parameters,
-                Classifier.load(where, mixture), len(task.labels), learned.slot_labels,
+                Classifier.load(where, mixture), len(task.labels), learned.slot_labels, rivals,
             )  # fmt: skip
 
 
@@ -170,6 +174,13 @@ def _generic(task: Task, seed: int) -> list[Row]:
     others = [row.row for row in rows if row.row.labels != (OUT,) and row.row.labels[0] not in _RETAIL]
     chosen = [*refused, *dice.sample(others, _GENERIC_ROWS - len(refused))]
     return [_row(row) for row in without_twins(chosen, task.test)]
+
+
+def _rivals(classifier: Classifier, lesson: Lesson, task: Task) -> ScopeScores:
+    rows = [row for row in lesson.rows if row.domain in task.labels]
+    vectors = np.stack([classifier.encoder.encode(row.text).embedding for row in rows])
+    owners = np.array([task.labels.index(row.domain) for row in rows])
+    return ScopeScores(vectors, owners, len(task.labels))
 
 
 def _leave_out(task: Task, lesson: Lesson, few: bool, seed: int) -> tuple[Lesson, list[Row]]:

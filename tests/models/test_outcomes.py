@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,9 +47,10 @@ def test_scope_metrics_by_hand() -> None:
     reader = ToldReader(LABELS, SCOPE_VERDICTS, otherwise=verdict(1.0, 0.0, 0.0))
     found = measure(scope_task(), reader)
     assert list(found) == [
-        "intent_accuracy", "accuracy", "in_scope_accuracy", "oos_recall", "auroc", "ece", "aurc",
-        "typo_accuracy", "typo_loss",
+        "intent_accuracy", "accuracy", "in_scope_accuracy", "oos_recall", "auroc", "auroc_softmax", "auroc_energy",
+        "auroc_nearest", "auroc_mahalanobis", "ece", "aurc", "typo_accuracy", "typo_loss",
     ]  # fmt: skip
+    assert np.isnan(found["auroc_energy"])  # this reader has no other scores
     # Without a threshold `three` is right: out of scope is no answer to a row in scope.
     assert found["intent_accuracy"] == pytest.approx(3 / 4)
     assert found["in_scope_accuracy"] == pytest.approx(1 / 4)
@@ -60,6 +62,18 @@ def test_scope_metrics_by_hand() -> None:
     assert found["aurc"] == pytest.approx((0 + 0 + 1 / 3 + 2 / 4 + 2 / 5 + 3 / 6) / 6)
     # Confidences among the labels in scope: 0.8, 0.6, 0.3 / 0.4 right; 0.9 wrong; each in a bin of its own.
     assert found["ece"] == pytest.approx((0.2 + 0.4 + 0.25 + 0.9) / 4)
+
+
+def test_other_scores_are_measured_each_by_itself() -> None:
+    verdicts = {
+        text: replace(told, rivals=(told.inlier, -told.inlier, 1.0, index))
+        for index, (text, told) in enumerate(SCOPE_VERDICTS.items())
+    }
+    found = measure(scope_task(), ToldReader(LABELS, verdicts, otherwise=verdict(1.0, 0.0, 0.0)))
+    assert found["auroc_softmax"] == found["auroc"] == pytest.approx(7 / 8)
+    assert found["auroc_energy"] == pytest.approx(1 / 8)
+    assert found["auroc_nearest"] == 0.5
+    assert found["auroc_mahalanobis"] == 0  # the rows in scope come first
 
 
 def test_a_row_at_the_threshold_is_accepted() -> None:
