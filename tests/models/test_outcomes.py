@@ -47,8 +47,8 @@ def test_scope_metrics_by_hand() -> None:
     reader = ToldReader(LABELS, SCOPE_VERDICTS, otherwise=verdict(1.0, 0.0, 0.0))
     found = measure(scope_task(), reader)
     assert list(found) == [
-        "intent_accuracy", "accuracy", "in_scope_accuracy", "oos_recall", "auroc", "auroc_softmax", "auroc_energy",
-        "auroc_nearest", "auroc_mahalanobis", "ece", "aurc", "typo_accuracy", "typo_loss",
+        "intent_accuracy", "accuracy", "in_scope_accuracy", "oos_recall", "auroc", "auroc_softmax",
+        "auroc_energy", "auroc_nearest", "auroc_mahalanobis", "ece", "aurc", "typo_accuracy", "typo_loss",
     ]  # fmt: skip
     assert np.isnan(found["auroc_energy"])  # this reader has no other scores
     # Without a threshold `three` is right: out of scope is no answer to a row in scope.
@@ -69,7 +69,8 @@ def test_other_scores_are_measured_each_by_itself() -> None:
         text: replace(told, rivals=(told.inlier, -told.inlier, 1.0, index))
         for index, (text, told) in enumerate(SCOPE_VERDICTS.items())
     }
-    found = measure(scope_task(), ToldReader(LABELS, verdicts, otherwise=verdict(1.0, 0.0, 0.0)))
+    mistyped = replace(verdict(1.0, 0.0, 0.0), rivals=(0.0,) * 4)
+    found = measure(scope_task(), ToldReader(LABELS, verdicts, otherwise=mistyped))
     assert found["auroc_softmax"] == found["auroc"] == pytest.approx(7 / 8)
     assert found["auroc_energy"] == pytest.approx(1 / 8)
     assert found["auroc_nearest"] == 0.5
