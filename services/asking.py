@@ -1,4 +1,4 @@
-"""`slmfleet ask`: the pipeline in this process, for one question."""
+"""`slmfleet ask` and `explain`: the pipeline in this process, for one question."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def load_models(fleet: Fleet) -> tuple[Router, dict[str, Specialist]]:
     return Router.of(fleet), specialists
 
 
-def answer_here(settings: Settings, text: str, token: str | None) -> AnswerBody:
-    """The answer to `text`, asked by the customer of `token`.
+def answer_here(settings: Settings, text: str, token: str | None, explain: bool = False) -> AnswerBody:
+    """The answer to `text`, asked by the customer of `token`; with its explanation when asked for.
 
     Raises InvalidQuery, Unauthenticated, FleetFault, BundleFault, ModelBroken.
     """
@@ -42,7 +42,7 @@ def answer_here(settings: Settings, text: str, token: str | None) -> AnswerBody:
     customer = parts.customer_of(settings)(token) if token else None
     with ThreadPoolExecutor(1) as executor:
         loaded = load_pipeline(settings, parts, executor)
-        return asyncio.run(loaded.pipeline.answer(Query(query.text, customer)))
+        return asyncio.run(loaded.pipeline.answer(Query(query.text, customer, explain=explain)))
 
 
 def printed(body: AnswerBody) -> Group:

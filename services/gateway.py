@@ -267,7 +267,13 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 
 def _query_of(body: QueryBody, customer: str | None) -> Query:
-    return Query(text=body.text, customer=customer, session_id=body.session_id, locale=body.locale)
+    return Query(
+        text=body.text,
+        customer=customer,
+        session_id=body.session_id,
+        locale=body.locale,
+        explain=body.explain,
+    )
 
 
 def _json(content: str | bytes, status: int = 200) -> Response:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from slmfleet.models.contracts import Decision
+from slmfleet.models.contracts import Decision, Explanation
 from slmfleet.models.errors import ModelBroken
 
 T = TypeVar("T")
@@ -26,6 +26,10 @@ class RouterModel(Probed, Protocol):
 
     def route(self, text: str) -> Decision:
         """The decision for `text`. Raises ModelBroken."""
+        ...
+
+    def explain(self, text: str) -> Explanation:
+        """Why the decision is what it is. Raises ModelBroken."""
         ...
 
 
@@ -84,3 +88,7 @@ class GuardedRouter:
     def route(self, text: str) -> Decision:
         """The decision for `text`. Raises ModelBroken, whatever the router raised."""
         return self.guard.call(self._router.route, text)
+
+    def explain(self, text: str) -> Explanation:
+        """Why the decision for `text` is what it is. Raises ModelBroken, whatever the router raised."""
+        return self.guard.call(self._router.explain, text)

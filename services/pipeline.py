@@ -14,12 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
-from slmfleet.models.contracts import Answer, Decision, ModelVersion, Reading
+from slmfleet.models.contracts import Answer, Decision, Explanation, ModelVersion, Reading
 from slmfleet.services.dispatch import Dispatcher
+from slmfleet.services.explaining import explanations_body
 from slmfleet.services.schemas import (
     AnswerBody,
     CostBody,
     EvidenceBody,
+    ExplanationsBody,
     ModelBody,
     PartBody,
     RouteBody,
@@ -33,12 +35,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question and who asks. `customer` is None, or was taken from a verified token."""
+    """A question and who asks. `customer` is None, or was taken from a verified token.
+
+    A query that is to be explained is always computed: a cached answer has no explanation.
+    """
 
     text: str
     customer: str | None = None
     session_id: str | None = None
     locale: str = "en-US"
+    explain: bool = False
 
 
 class Router(Protocol):
@@ -46,6 +52,10 @@ class Router(Protocol):
 
     def route(self, text: str) -> Decision:
         """The decision for `text`. Raises ModelBroken."""
+        ...
+
+    def explain(self, text: str) -> Explanation:
+        """Why the decision is what it is. Raises ModelBroken."""
         ...
 
 
@@ -86,14 +96,20 @@ class Pipeline:
         if not decision.abstained:
             readings = await asyncio.gather(
                 *(
-                    self._dispatcher.read(route.domain, route.text)
+                    self._dispatcher.read(route.domain, route.text, query.explain)
                     for route in decision.routes
                     if route.domain in self._dispatcher.domains
                 )
             )
         answer, reply_cpu_ms = await self._run(self._timed_reply, query, decision, readings)
         cpu_ms = decision.cpu_ms + sum(reading.cpu_ms for reading in readings) + reply_cpu_ms
-        return self._body(query, decision, answer, cpu_ms, (time.perf_counter() - started) * 1e3)
+        explanation = None
+        if query.explain:
+            route = await self._run(self._router.explain, query.text)
+            cpu_ms += route.cpu_ms
+            explanation = explanations_body(route, readings)
+        latency_ms = (time.perf_counter() - started) * 1e3
+        return self._body(query, decision, answer, cpu_ms, latency_ms, explanation)
 
     async def answer_all(self, queries: Sequence[Query]) -> list[AnswerBody]:
         """Answer several independent queries, in order. Raises as `answer` does, for the whole batch."""
@@ -111,7 +127,13 @@ class Pipeline:
         return answer, (time.thread_time() - started) * 1e3
 
     def _body(
-        self, query: Query, decision: Decision, answer: Answer, cpu_ms: float, latency_ms: float
+        self,
+        query: Query,
+        decision: Decision,
+        answer: Answer,
+        cpu_ms: float,
+        latency_ms: float,
+        explanation: ExplanationsBody | None,
     ) -> AnswerBody:
         first = decision.routes[0]
         return AnswerBody(
@@ -151,6 +173,7 @@ class Pipeline:
                 energy_source="estimated",
             ),
             session_id=query.session_id,
+            explanation=explanation,
         )
 
 

@@ -47,6 +47,8 @@ class QueryBody(BaseModel):
     text: Text
     session_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
     locale: str = Field(default="en-US", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
+    #: Costs dozens of passes through the models, and such an answer never comes from a cache.
+    explain: bool = False
 
 
 class BatchBody(BaseModel):
@@ -112,6 +114,69 @@ class RouteBody(BaseModel):
     model: ModelBody
 
 
+class LabelBody(BaseModel):
+    """A label that a model knows, and how likely it took it to be."""
+
+    label: str
+    confidence: float
+
+
+class WordBody(BaseModel):
+    """A word of the text and its weight: by how much the log-odds of the decision drop without it.
+
+    Of long texts a word is a group of neighbouring ones. `start` and `end` are character offsets into the
+    explanation's text.
+    """
+
+    word: str
+    start: int
+    end: int
+    weight: float
+
+
+class FlipBody(BaseModel):
+    """Without the words of `removed` the decision is `becomes`: another label, or `abstain`."""
+
+    removed: list[str]
+    becomes: str
+    confidence: float
+
+
+class NeighbourBody(BaseModel):
+    """A training utterance near to the text; never what a customer wrote."""
+
+    text: str
+    label: str
+    similarity: float
+
+
+class ExplanationBody(BaseModel):
+    """Why a model chose `label` for `text`, which is what it was given of the query; below `threshold` it
+    abstains. `flip` is null when nothing short flips it."""
+
+    text: str
+    label: str
+    confidence: float
+    threshold: float
+    runner_up: LabelBody
+    words: list[WordBody]
+    flip: FlipBody | None
+    nearest: list[NeighbourBody]
+
+
+class PartExplanationBody(ExplanationBody):
+    """Why the specialist of `domain` chose an intent."""
+
+    domain: str
+
+
+class ExplanationsBody(BaseModel):
+    """Why the query was routed so, and why each specialist that read it chose its intent."""
+
+    route: ExplanationBody
+    parts: list[PartExplanationBody]
+
+
 class CostBody(BaseModel):
     """What this answer cost. CPU time is measured; energy is estimated from it where it cannot be."""
 
@@ -132,6 +197,8 @@ class AnswerBody(BaseModel):
     cache: Literal["hit", "miss", "bypass"]
     cost: CostBody
     session_id: str | None = None
+    #: Only where the query asked for it.
+    explanation: ExplanationsBody | None = None
 
 
 class BatchAnswerBody(BaseModel):
