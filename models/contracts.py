@@ -110,8 +110,8 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a model chose `label` for `text`: below `threshold` it abstains. `flip` is None when nothing short
-    flips it."""
+    """Why a model chose `label` for `text`: below `threshold` it abstains (0 for a label that always stands).
+    `flip` is None when nothing short flips it."""
 
     text: str
     label: str

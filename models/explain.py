@@ -80,7 +80,7 @@ def explain(
         text=text,
         label=labels[chosen],
         confidence=float(scores[0, chosen]),
-        threshold=threshold,
+        threshold=0.0 if labels[chosen] in always else threshold,
         runner_up=(labels[order[1]], float(scores[0, order[1]])),
         words=words,
         flip=_flip(score, text, spans, scores, outcome, chosen),

@@ -73,7 +73,8 @@ def printed(body: ExplanationsBody) -> Group:
 def _block(model: str, one: ExplanationBody) -> list[Text | Padding]:
     stands = "" if one.confidence >= one.threshold else ", below it: not sure enough alone"
     lines = [
-        f"decision  {one.label} {one.confidence:.2f} (threshold {one.threshold:.2f}{stands})",
+        f"decision  {one.label} {one.confidence:.2f}"
+        + (f" (threshold {one.threshold:.2f}{stands})" if one.threshold else ""),
         f"runner-up {one.runner_up.label} {one.runner_up.confidence:.2f}",
     ]
     heaviest = sorted(one.words, key=lambda word: -abs(word.weight))[:_TOLD_WORDS]

@@ -152,7 +152,7 @@ class NeighbourBody(BaseModel):
 
 class ExplanationBody(BaseModel):
     """Why a model chose `label` for `text`, which is what it was given of the query; below `threshold` it
-    abstains. `flip` is null when nothing short flips it."""
+    abstains (0 for a label that stands however sure). `flip` is null when nothing short flips it."""
 
     text: str
     label: str

@@ -51,6 +51,13 @@ def test_the_word_that_decides_weighs_most_and_one_against_weighs_less_than_noth
     assert weights["return"] == pytest.approx(before - after)
 
 
+def test_a_label_that_always_stands_has_no_threshold() -> None:
+    assert explain(score, "hm return", LABELS, 0.99).threshold == 0.99
+    told = explain(score, "hm hm", LABELS, 0.99, always=["other"])
+    assert (told.label, told.threshold) == ("other", 0.0)
+    assert told.confidence < 0.99
+
+
 @pytest.mark.parametrize(
     ("text", "removed", "becomes"),
     [
