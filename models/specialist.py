@@ -119,7 +119,8 @@ class Specialist:
             )
 
     def _slots(self, text: str, encoding: Encoding) -> tuple[Slot, ...]:
-        exact = exact_slots(text, self._domain.gazetteers)
+        domain = self._domain
+        exact = exact_slots(text, domain.gazetteers, domain.today(), domain.currency)
         learned = [
             slot
             for slot in learned_slots(text, encoding, self.card.slot_labels)
