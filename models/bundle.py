@@ -1,7 +1,7 @@
 """A bundle: one trained model as a folder that can be served, checked and traced back to its rows.
 
-model.int8.onnx  tokenizer.json  index.npz (specialists)  neighbours.npz (for explanations, may be absent)
-bundle.json  CARD.md
+model.int8.onnx  tokenizer.json  head.npz  index.npz (specialists)
+neighbours.npz (for explanations, may be absent)  bundle.json  CARD.md
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from slmfleet.models.errors import BundleFault
+from slmfleet.models.mixture import Mixture
 
 MODEL_FILE = "model.int8.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 INDEX_FILE = "index.npz"
+HEAD_FILE = "head.npz"
 NEIGHBOURS_FILE = "neighbours.npz"
 
 
@@ -52,7 +54,7 @@ class Card(BaseModel):
     name: str
     labels: list[str]
     slot_labels: list[str]
-    temperature: float
+    mixture: Mixture
     threshold: float
     parameters: int
     metrics: dict[str, float]
@@ -76,7 +78,7 @@ def _sha256(path: Path) -> str:
 
 def write_card(folder: Path, card: Card) -> Card:
     """Hash the folder's files into the card, and write bundle.json and CARD.md. Returns the sealed card."""
-    parts = (MODEL_FILE, TOKENIZER_FILE, INDEX_FILE, NEIGHBOURS_FILE)
+    parts = (MODEL_FILE, TOKENIZER_FILE, HEAD_FILE, INDEX_FILE, NEIGHBOURS_FILE)
     names = [name for name in parts if (folder / name).is_file()]
     sealed = card.model_copy(update={"files": {name: _sha256(folder / name) for name in names}})
     (folder / "bundle.json").write_text(sealed.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -143,8 +145,9 @@ def _page(card: Card) -> str:
         "## Metrics (int8 graph, rows never trained on)",
         "",
         *_table(("metric", "value"), {name: f"{value:.4f}" for name, value in card.metrics.items()}),
-        f"Temperature {card.temperature:.3f} and threshold {card.threshold:.3f} were fitted on "
-        f"{card.trained_from.held_out_rows} held-out training rows.",
+        f"Temperature {card.mixture.temperature:.3f}, lexical weight {card.mixture.lexical_weight:g} and "
+        f"threshold {card.threshold:.3f} were fitted on {card.trained_from.held_out_rows} held-out training "
+        "rows.",
         "",
         "## Trained from",
         "",

@@ -16,6 +16,13 @@ def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> Floats:
     return np.asarray(exponent / exponent.sum(axis=-1, keepdims=True))
 
 
+def log_softmax(logits: NDArray[np.floating]) -> Floats:
+    """Natural logarithms of `softmax(logits)`, exact where a probability is too small for a float."""
+    scaled = np.asarray(logits, dtype=np.float64)
+    scaled = scaled - scaled.max(axis=-1, keepdims=True)
+    return np.asarray(scaled - np.log(np.exp(scaled).sum(axis=-1, keepdims=True)))
+
+
 def negative_log_likelihood(
     logits: NDArray[np.floating], wanted: NDArray[np.int64], temperature: float
 ) -> float:

@@ -31,6 +31,19 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """What another part of the conversation names: an order number, an invoice, a product.
+
+    `meant`: this utterance points at it ("can I cancel it?"). Without that it serves only an intent that can
+    not be answered without one.
+    """
+
+    name: str
+    value: str
+    meant: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What a sentence of an answer stands on. `ref` is a passage id, record key or rule name."""
 
@@ -49,16 +62,25 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where (a part of) an utterance goes: a domain, HAND_OFF or OUT_OF_SCOPE."""
+    """Where (a part of) an utterance goes: a domain, HAND_OFF or OUT_OF_SCOPE.
+
+    `start` is where `text` begins in the utterance, in characters. It is negative when `text` begins with
+    words of an earlier utterance, `-start` characters of them.
+    """
 
     domain: str
     confidence: float
     text: str
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The router's verdict. `abstained`: no route reached `threshold`, so a person takes over."""
+    """The router's verdict: a route for each request of the utterance, in its order.
+
+    `abstained`: the only route did not reach `threshold`, so a person takes over. `runner_up` belongs to the
+    first route.
+    """
 
     routes: tuple[Route, ...]
     threshold: float
@@ -143,6 +165,8 @@ class Reading:
     intent_is_sure: bool
     passage_is_evidence: bool
     cpu_ms: float = 0.0
+    #: What it can be read with besides its own slots.
+    lent: tuple[Reference, ...] = ()
     #: Only when it was asked for.
     explanation: Explanation | None = None
 

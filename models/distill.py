@@ -20,11 +20,18 @@ from torch.nn import functional
 
 from slmfleet.models.augment import with_typo
 from slmfleet.models.encoder import MAX_TOKENS, read_tokens
-from slmfleet.models.fitting import Progress, Recipe, attention, padded, seed_everything
+from slmfleet.models.fitting import (
+    Progress,
+    Recipe,
+    attention,
+    has_fast_halves,
+    padded,
+    passes,
+    seed_everything,
+)
 from slmfleet.models.network import MultiHeadEncoder, base_folder, build
 from slmfleet.models.vocabulary import trim
 
-BASE = Recipe(layers=(0, 2, 5), vocabulary=6_000, epochs=4, batch=64, rate=4e-4)
 #: Sharpness of the likeness between sentences that the student imitates.
 _LIKENESS = 0.05
 
@@ -34,13 +41,13 @@ def _place(texts: Sequence[str], cache: Path, recipe: Recipe) -> Path:
     return cache / hashlib.sha256(made_from).hexdigest()[:16]
 
 
-def is_distilled(texts: Sequence[str], cache: Path, recipe: Recipe = BASE) -> bool:
+def is_distilled(texts: Sequence[str], cache: Path, recipe: Recipe) -> bool:
     """Whether `cache` holds the student of these very texts."""
     return (_place(texts, cache, recipe) / "weights.pt").is_file()
 
 
 def distilled_base(
-    texts: Sequence[str], cache: Path, progress: Progress, recipe: Recipe = BASE
+    texts: Sequence[str], cache: Path, progress: Progress, recipe: Recipe
 ) -> tuple[Tokenizer, dict[str, Tensor]]:
     """Tokenizer and weights of the student, trained on `texts`, or from `cache` when made from the same."""
     folder = _place(texts, cache, recipe)
@@ -62,14 +69,17 @@ def _imitate(
 ) -> None:
     wanted = _teacher_embeddings(texts)
     dice = random.Random(recipe.seed)  # noqa: S311 - training order, not a secret
-    optimizer = torch.optim.AdamW(student.bert.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay)
-    steps = recipe.epochs * -(-len(texts) // recipe.batch)
+    optimizer = torch.optim.AdamW(
+        student.bert.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay, fused=True
+    )
+    epochs = recipe.epochs or passes(len(texts))
+    steps = epochs * -(-len(texts) // recipe.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.rate, total_steps=steps + 1, pct_start=0.1
     )
     student.train()
     done = 0
-    for _ in range(recipe.epochs):
+    for _ in range(epochs):
         # Neighbours in length share a batch; which batches come first is left to chance.
         order = sorted(range(len(texts)), key=lambda index: (len(texts[index]) // 8, dice.random()))
         groups = [order[start : start + recipe.batch] for start in range(0, len(order), recipe.batch)]
@@ -80,7 +90,9 @@ def _imitate(
                 for index in group
             ]
             ids = [read_tokens(tokenizer, text)[0] for text in written]
-            mine, theirs = student(padded(ids, 0), attention(ids))[2], wanted[group]
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_fast_halves()):
+                mine = student(padded(ids, 0), attention(ids))[2].float()
+            theirs = wanted[group]
             near = 1 - (mine * theirs).sum(-1).mean()
             alike = functional.kl_div(
                 functional.log_softmax(mine @ theirs.T / _LIKENESS, -1),

@@ -57,6 +57,11 @@ class Encoder:
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
 
+    def words(self) -> list[str]:
+        """The whole words among the tokenizer's pieces, by their ids."""
+        pieces: dict[str, int] = self._tokenizer.get_vocab()
+        return [piece for piece in sorted(pieces, key=pieces.__getitem__) if piece.isalpha()]
+
     def encode(self, text: str) -> Encoding:
         """The heads' outputs for `text`: intent (n,), slot (tokens, labels), embedding (384,)."""
         ids, offsets = read_tokens(self._tokenizer, text)

@@ -7,14 +7,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from slmfleet.models.classifier import Scores, runner_up
 from slmfleet.models.contracts import ABSTAIN, Explanation, Flip, Neighbour, WordWeight
 
-#: Texts -> probabilities (n, labels).
-Score = Callable[[Sequence[str]], NDArray[np.float64]]
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Scores of n texts: `probabilities` (n, labels), and the `confidence` in the likeliest label (n,).
+
+    The probabilities choose the label, and the confidence whether it stands.
+    """
+
+    probabilities: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, scores: Sequence[Scores]) -> Scored:
+        """What a classifier made of each text; of one text at least."""
+        return cls(
+            np.stack([one.probabilities for one in scores]), np.array([one.confidence for one in scores])
+        )
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+    def without_first(self) -> Scored:
+        """The scores of all texts but the first."""
+        return Scored(self.probabilities[1:], self.confidence[1:])
+
+
+Score = Callable[[Sequence[str]], Scored]
 
 #: Words that are weighed singly; of longer texts, groups of words. Bounds the passes through the model.
 MAX_WORDS = 40
@@ -67,9 +94,10 @@ def explain(
     spans = word_spans(text)
     tried = [without(text, [span]) for span in spans]
     scores = score([text, *tried])
-    order = np.argsort(-scores[0], kind="stable")
-    chosen = int(order[0])
-    odds = log_odds(scores[:, chosen])
+    chosen = int(np.argmax(scores.probabilities[0]))
+    confidence = float(scores.confidence[0])
+    second, second_confidence = runner_up(scores.probabilities[0], confidence)
+    odds = log_odds(scores.probabilities[:, chosen])
     weights = odds[0] - odds[1:]
     words = tuple(
         WordWeight(text[start:end], start, end, float(weight))
@@ -79,53 +107,55 @@ def explain(
     return Explanation(
         text=text,
         label=labels[chosen],
-        confidence=float(scores[0, chosen]),
+        confidence=confidence,
         threshold=0.0 if labels[chosen] in always else threshold,
-        runner_up=(labels[order[1]], float(scores[0, order[1]])),
+        runner_up=(labels[second], second_confidence),
         words=words,
         flip=_flip(score, text, spans, scores, outcome, chosen),
         nearest=tuple(nearest),
     )
 
 
-Outcome = Callable[[NDArray[np.float64]], str]
+#: The scores of several texts, and which of them -> what is decided on that one.
+Outcome = Callable[[Scored, int], str]
 
 
 def _outcome(labels: Sequence[str], threshold: float, always: Collection[str]) -> Outcome:
-    def of(probabilities: NDArray[np.float64]) -> str:
-        best = int(np.argmax(probabilities))
-        stands = labels[best] in always or probabilities[best] >= threshold
-        return labels[best] if stands else ABSTAIN
+    def of(scores: Scored, row: int) -> str:
+        best = labels[int(np.argmax(scores.probabilities[row]))]
+        return best if best in always or scores.confidence[row] >= threshold else ABSTAIN
 
     return of
 
 
 def _flip(
-    score: Score, text: str, spans: Sequence[Span], scores: NDArray[np.float64], outcome: Outcome, chosen: int
+    score: Score, text: str, spans: Sequence[Span], scores: Scored, outcome: Outcome, chosen: int
 ) -> Flip | None:
     """The fewest words whose removal changes the outcome, searched greedily; None when MAX_REMOVED do not.
 
     `scores` are those of the text and of the text without each span. Every set is judged by scoring the
     text without it, and something is always left to read.
     """
-    before = outcome(scores[0])
+    before = outcome(scores, 0)
     rounds = min(MAX_REMOVED, len(spans) - 1)
 
-    def ranked(results: NDArray[np.float64]) -> NDArray[np.intp]:
+    def ranked(results: Scored) -> NDArray[np.intp]:
         # Away from what was decided; where nothing was, towards deciding anything.
-        return np.argsort(results[:, chosen] if before != ABSTAIN else -results.max(1), kind="stable")
+        away = results.probabilities[:, chosen] if before != ABSTAIN else -results.confidence
+        return np.argsort(away, kind="stable")
 
-    candidates = [int(index) for index in ranked(scores[1:])]
+    results = scores.without_first()
+    candidates = [int(index) for index in ranked(results)]
     removed: list[int] = []
-    tried, results = list(range(len(spans))), scores[1:]
+    tried = list(range(len(spans)))
     for number in range(rounds):
         order = ranked(results)
-        flipping = [int(place) for place in order if outcome(results[place]) != before]
+        flipping = [int(place) for place in order if outcome(results, int(place)) != before]
         best = flipping[0] if flipping else int(order[0])
         removed.append(tried[best])
         if flipping:
             words = tuple(text[spans[index][0] : spans[index][1]] for index in sorted(removed))
-            return Flip(words, outcome(results[best]), float(results[best].max()))
+            return Flip(words, outcome(results, best), float(results.confidence[best]))
         if number < rounds - 1:
             tried = [index for index in candidates if index not in removed][:_CANDIDATES]
             results = score([without(text, [spans[index] for index in (*removed, one)]) for one in tried])

@@ -16,6 +16,7 @@ from slmfleet.models.network import MultiHeadEncoder
 UNKNOWN = -100
 _PASSAGE_TEMPERATURE = 0.05
 _EXTRA_PASSAGES = 8
+_CONTRAST_TEMPERATURE = 0.07
 
 #: Called after every step with (steps done, steps in all).
 Progress = Callable[[int, int], None]
@@ -26,16 +27,27 @@ class Recipe:
     """Everything that decides what training yields, besides the rows."""
 
     layers: tuple[int, ...]
-    vocabulary: int
-    epochs: int
+    vocabulary: int = 6_000
+    epochs: int | None = None  # as many as passes() says
     batch: int = 32
     rate: float = 2e-4
     head_rate: float = 2e-3
     weight_decay: float = 0.01
     warm_up: float = 0.1
     typo_share: float = 0.15
+    contrast: float = 1.0
+    join_share: float = 0.0
     held_out: float = 0.12
     seed: int = 7
+
+
+#: Rows an encoder reads in all: few rows are read often, many seldom.
+_READINGS = 16_000
+
+
+def passes(rows: int) -> int:
+    """Epochs over `rows` rows: between 5 and 20."""
+    return min(20, max(5, round(_READINGS / max(1, rows))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,26 @@ def batches(examples: Sequence[Example], size: int, dice: random.Random) -> list
     return made
 
 
+def _contrast_loss(embedding: Tensor, wanted: Tensor) -> Tensor:
+    """Supervised contrastive (Khosla 2020): utterances of a label draw near, those of other labels apart."""
+    alike = wanted[:, None] == wanted[None, :]
+    itself = torch.eye(len(wanted), dtype=torch.bool)
+    near = (embedding @ embedding.T / _CONTRAST_TEMPERATURE).masked_fill(itself, -1e4)
+    alike &= ~itself
+    share = near - torch.logsumexp(near, 1, keepdim=True)
+    partners = alike.sum(1)
+    rows = partners > 0
+    if not bool(rows.any()):
+        return embedding.new_zeros(())
+    loss: Tensor = -((share * alike).sum(1)[rows] / partners[rows]).mean()
+    return loss
+
+
+def has_fast_halves() -> bool:
+    """Whether this processor multiplies in bfloat16 faster than in float32."""
+    return bool(torch.cpu._is_amx_tile_supported())
+
+
 def _passage_loss(
     network: MultiHeadEncoder,
     batch: Sequence[Example],
@@ -96,7 +128,9 @@ def _passage_loss(
     ids = [passages[index] for index in shown]
     vectors = network(padded(ids, 0), attention(ids))[2]
     target = torch.tensor([shown.index(batch[index].passage) for index in rows])
-    scores: Tensor = functional.cross_entropy(embedding[rows] @ vectors.T / _PASSAGE_TEMPERATURE, target)
+    scores: Tensor = functional.cross_entropy(
+        embedding[rows] @ vectors.float().T / _PASSAGE_TEMPERATURE, target
+    )
     return scores
 
 
@@ -116,36 +150,55 @@ def fit(
             {"params": heads, "lr": recipe.head_rate},
         ],
         weight_decay=recipe.weight_decay,
+        fused=True,
     )
-    steps = recipe.epochs * -(-len(epochs(0)) // recipe.batch)
+    first = epochs(0)
+    passes_ = recipe.epochs or passes(len(first))
+    steps = passes_ * -(-len(first) // recipe.batch)
     warm = max(1, int(steps * recipe.warm_up))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1.0, (step + 1) / warm, max(0.02, (steps - step) / max(1, steps - warm)))
     )
     network.train()
     done = 0
-    for epoch in range(recipe.epochs):
+    for epoch in range(passes_):
         for batch in batches(epochs(epoch), recipe.batch, dice):
-            ids = [example.ids for example in batch]
-            intent, slot, embedding = network(padded(ids, 0), attention(ids))
-            loss = embedding.new_zeros(())
-            wanted = torch.tensor([example.intent for example in batch])
-            if bool((wanted != UNKNOWN).any()):
-                loss = loss + functional.cross_entropy(intent, wanted, ignore_index=UNKNOWN)
-            tags = padded([example.tags for example in batch], UNKNOWN)
-            if bool((tags != UNKNOWN).any()):
-                loss = loss + 0.5 * functional.cross_entropy(
-                    slot.flatten(0, 1), tags.flatten(), ignore_index=UNKNOWN
-                )
-            if passages:
-                loss = loss + 0.5 * _passage_loss(network, batch, embedding, passages, dice)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_fast_halves()):
+                loss = _loss(network, batch, passages, recipe, dice)
             if not loss.requires_grad:
                 continue
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
             done += 1
             progress(min(done, steps), steps)
     network.eval()
+
+
+def _loss(
+    network: MultiHeadEncoder,
+    batch: Sequence[Example],
+    passages: Sequence[Sequence[int]],
+    recipe: Recipe,
+    dice: random.Random,
+) -> Tensor:
+    """What the heads are wrong about, on one batch."""
+    ids = [example.ids for example in batch]
+    intent, slot, embedding = network(padded(ids, 0), attention(ids))
+    loss: Tensor = embedding.new_zeros((), dtype=torch.float32)
+    wanted = torch.tensor([example.intent for example in batch])
+    known = wanted != UNKNOWN
+    if bool(known.any()):
+        loss = loss + functional.cross_entropy(intent.float(), wanted, ignore_index=UNKNOWN)
+        if recipe.contrast:
+            loss = loss + recipe.contrast * _contrast_loss(embedding[known].float(), wanted[known])
+    tags = padded([example.tags for example in batch], UNKNOWN)
+    if bool((tags != UNKNOWN).any()):
+        loss = loss + 0.5 * functional.cross_entropy(
+            slot.float().flatten(0, 1), tags.flatten(), ignore_index=UNKNOWN
+        )
+    if passages:
+        loss = loss + 0.5 * _passage_loss(network, batch, embedding.float(), passages, dice)
+    return loss

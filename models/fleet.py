@@ -103,6 +103,8 @@ class Wording(_Strict):
     unknown_order: Sentence
     needs_product: Sentence
     no_evidence: Sentence
+    #: After the answer to another part of the same message.
+    rest_handed_off: Sentence = "I'm passing the rest of your message to a person in our customer care team."
 
 
 class RouterConfig(_Strict):

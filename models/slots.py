@@ -18,6 +18,9 @@ from slmfleet.models.contracts import Slot
 from slmfleet.models.dates import FORMS, DateForm, date_value
 from slmfleet.models.phrases import Gazetteers, find_phrases
 
+#: Tag of the first word piece of a further request in the same text. No slot is called so.
+BOUNDARY: Final = "B-@request"
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:

@@ -6,27 +6,19 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from slmfleet.models.bundle import (
-    INDEX_FILE,
-    MODEL_FILE,
-    NEIGHBOURS_FILE,
-    TOKENIZER_FILE,
-    Card,
-    read_card,
-    size_bytes,
-)
+from slmfleet.models.bundle import INDEX_FILE, NEIGHBOURS_FILE, Card, read_card, size_bytes
 from slmfleet.models.calibrate import softmax
+from slmfleet.models.classifier import Classifier, Scores
 from slmfleet.models.contracts import Explanation, ModelVersion, Reading, Slot
 from slmfleet.models.encoder import Encoder, Encoding
 from slmfleet.models.errors import BundleFault, ModelBroken
-from slmfleet.models.explain import NEAREST, explain
+from slmfleet.models.explain import NEAREST, Scored, explain
 from slmfleet.models.fleet import Domain
 from slmfleet.models.knowledge import Passage
 from slmfleet.models.neighbours import NeighboursFile
 from slmfleet.models.retrieval import PassageIndex, Weights
-from slmfleet.models.slots import exact_slots
+from slmfleet.models.slots import BOUNDARY, exact_slots
 
 #: A learned slot is reported from this mean token probability on.
 SLOT_CONFIDENCE = 0.6
@@ -36,12 +28,12 @@ class Specialist:
     """Reads utterances of one domain: intent, slots and the passages that may answer."""
 
     def __init__(
-        self, domain: Domain, card: Card, encoder: Encoder, index: PassageIndex, bytes_: int
+        self, domain: Domain, card: Card, classifier: Classifier, index: PassageIndex, bytes_: int
     ) -> None:
         self.card = card
         self.bytes = bytes_
         self._domain = domain
-        self._encoder = encoder
+        self._classifier = classifier
         self._index = index
         self._weights = Weights(**card.passage_weights)
         self._version = ModelVersion(card.name, card.version)
@@ -60,26 +52,26 @@ class Specialist:
                 f"{folder}: was trained for other intents than domain.yaml has: run "
                 f"`slmfleet train {domain.name}`"
             )
-        encoder = Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE)
-        specialist = cls(domain, card, encoder, _read_index(domain, card, encoder), size_bytes(folder))
+        classifier = Classifier.load(folder, card.mixture)
+        index = _read_index(domain, card, classifier.encoder)
+        specialist = cls(domain, card, classifier, index, size_bytes(folder))
         specialist.probe()
         return specialist
 
     def read(self, text: str) -> Reading:
         """Intent, slots and passages of `text`. Raises ModelBroken for a model that answers nonsense."""
         started = time.thread_time()
-        encoding = self._encoder.encode(text)
-        probabilities = self._probabilities(encoding)
-        best = int(np.argmax(probabilities))
-        passages = self._index.rank(text, encoding.embedding, probabilities, self._weights)
+        scores = self._scores(text)
+        encoding = scores.encoding
+        passages = self._index.rank(text, encoding.embedding, scores.probabilities, self._weights)
         return Reading(
             domain=self._domain.name,
-            intent=self.card.labels[best],
-            confidence=float(probabilities[best]),
+            intent=self.card.labels[scores.best],
+            confidence=scores.confidence,
             slots=self._slots(text, encoding),
             passages=passages,
             model=self._version,
-            intent_is_sure=float(probabilities[best]) >= self.card.threshold,
+            intent_is_sure=scores.confidence >= self.card.threshold,
             passage_is_evidence=bool(passages) and passages[0].score >= self._weights.floor,
             cpu_ms=(time.thread_time() - started) * 1e3,
         )
@@ -90,18 +82,18 @@ class Specialist:
         Dozens of passes where reading takes one.
         """
         started = time.thread_time()
-        nearest = self._neighbours.nearest(self._encoder.encode(text).embedding, NEAREST)
+        nearest = self._neighbours.nearest(self._scores(text).encoding.embedding, NEAREST)
         explanation = explain(self._score, text, self.card.labels, self.card.threshold, nearest)
         return explanation.costing((time.thread_time() - started) * 1e3)
 
-    def _score(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        return np.stack([self._probabilities(self._encoder.encode(text)) for text in texts])
+    def _score(self, texts: Sequence[str]) -> Scored:
+        return Scored.of([self._scores(text) for text in texts])
 
-    def _probabilities(self, encoding: Encoding) -> NDArray[np.float64]:
-        probabilities = softmax(encoding.intent, self.card.temperature)
-        if not np.isfinite(probabilities).all():
-            raise ModelBroken(f"the {self.card.name} model answers with numbers that are not finite")
-        return probabilities
+    def _scores(self, text: str) -> Scores:
+        try:
+            return self._classifier.score(text)
+        except ModelBroken as error:
+            raise ModelBroken(f"{self.card.name}: {error}") from error
 
     def probe(self) -> None:
         """Ask the model the question on its card. Raises ModelBroken when it cannot answer it."""
@@ -139,6 +131,8 @@ def learned_slots(text: str, encoding: Encoding, labels: list[str]) -> list[Slot
         if start == end:
             continue
         label = labels[int(np.argmax(row))]
+        if label == BOUNDARY:
+            label = "O"
         mark, _, name = label.partition("-")
         glued = bool(spans) and start == spans[-1][2] and text[start - 1 : start + 1].isalnum()
         if glued or (mark == "I" and spans and spans[-1][0] == name and start - spans[-1][2] <= 1):

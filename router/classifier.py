@@ -6,37 +6,28 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from slmfleet.models.bundle import (
-    MODEL_FILE,
-    NEIGHBOURS_FILE,
-    TOKENIZER_FILE,
-    Card,
-    read_card,
-    size_bytes,
-)
-from slmfleet.models.calibrate import softmax
+from slmfleet.models.bundle import NEIGHBOURS_FILE, Card, read_card, size_bytes
+from slmfleet.models.classifier import Classifier, Scores
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision, Explanation, ModelVersion
-from slmfleet.models.encoder import Encoder
 from slmfleet.models.errors import BundleFault, ModelBroken
-from slmfleet.models.explain import NEAREST, explain
+from slmfleet.models.explain import NEAREST, Scored, explain
 from slmfleet.models.fleet import Fleet
 from slmfleet.models.neighbours import NeighboursFile
 from slmfleet.models.text import without_references
-from slmfleet.router.policy import decide
+from slmfleet.router.negation import retracted
+from slmfleet.router.policy import combine, decide
+from slmfleet.router.split import Clause, boundaries, clauses
 
 
 class Router:
     """Classifies an utterance over the domains, HAND_OFF and OUT_OF_SCOPE, with a calibrated confidence."""
 
     def __init__(
-        self, card: Card, encoder: Encoder, bytes_: int, neighbours: NeighboursFile | None = None
+        self, card: Card, classifier: Classifier, bytes_: int, neighbours: NeighboursFile | None = None
     ) -> None:
         self.card = card
         self.bytes = bytes_
-        self._encoder = encoder
+        self._classifier = classifier
         self._neighbours = neighbours
         self._version = ModelVersion(card.name, card.version)
 
@@ -44,8 +35,8 @@ class Router:
     def load(cls, folder: Path) -> Router:
         """The router of a bundle folder. Raises BundleFault, ModelBroken."""
         card = read_card(folder, "router")
-        encoder = Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE)
-        router = cls(card, encoder, size_bytes(folder), NeighboursFile(folder / NEIGHBOURS_FILE))
+        classifier = Classifier.load(folder, card.mixture)
+        router = cls(card, classifier, size_bytes(folder), NeighboursFile(folder / NEIGHBOURS_FILE))
         router.probe()
         return router
 
@@ -61,39 +52,54 @@ class Router:
         return router
 
     def route(self, text: str) -> Decision:
-        """Where `text` goes. Raises ModelBroken for a model that answers nonsense."""
+        """Where each request in `text` goes. Raises ModelBroken for a model that answers nonsense.
+
+        A text of one request, retracted ones aside, costs one pass of the model; of n requests n + 1.
+        """
         started = time.thread_time()
-        probabilities = softmax(self._encoder.encode(without_references(text)).intent, self.card.temperature)
-        if not np.isfinite(probabilities).all():
-            raise ModelBroken("the router model answers with numbers that are not finite")
-        decision = decide(text, self.card.labels, probabilities, self.card.threshold, self._version)
+        gone = retracted(text)
+        parts = clauses(text, boundaries(text), gone)
+        start, end = parts[0].start, parts[-1].end
+        decision = self._read(Clause(text[start:end], start, end))
+        if len(parts) > 1:
+            decision = combine(text, decision, [self._read(part) for part in parts])
         return decision.costing((time.thread_time() - started) * 1e3)
 
+    def route_whole(self, text: str) -> Decision:
+        """Where `text` goes, taken for one request: one pass of the model. Raises as `route` does."""
+        started = time.thread_time()
+        return self._read(Clause(text, 0, len(text))).costing((time.thread_time() - started) * 1e3)
+
     def explain(self, text: str) -> Explanation:
-        """Why `text` as a whole goes where it goes. Raises ModelBroken, BundleFault.
+        """Why `text`, taken for one request, goes where it goes. Raises ModelBroken, BundleFault.
 
         Dozens of passes where routing takes one.
         """
         started = time.thread_time()
-        embedding = self._encoder.encode(without_references(text)).embedding
-        nearest = self._neighbours.nearest(embedding, NEAREST) if self._neighbours else ()
+        scores = self._scores(text)
+        nearest = self._neighbours.nearest(scores.encoding.embedding, NEAREST) if self._neighbours else ()
         explanation = explain(
             self._score, text, self.card.labels, self.card.threshold, nearest, (HAND_OFF, OUT_OF_SCOPE)
         )
         return explanation.costing((time.thread_time() - started) * 1e3)
 
-    def _score(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        logits = np.stack([self._encoder.encode(without_references(text)).intent for text in texts])
-        probabilities = softmax(logits, self.card.temperature)
-        if not np.isfinite(probabilities).all():
-            raise ModelBroken("the router model answers with numbers that are not finite")
-        return probabilities
+    def _score(self, texts: Sequence[str]) -> Scored:
+        return Scored.of([self._scores(text) for text in texts])
+
+    def _scores(self, text: str) -> Scores:
+        try:
+            return self._classifier.score(without_references(text))
+        except ModelBroken as error:
+            raise ModelBroken(f"router: {error}") from error
+
+    def _read(self, clause: Clause) -> Decision:
+        return decide(clause, self.card.labels, self._scores(clause.text), self.card.threshold, self._version)
 
     def probe(self) -> None:
         """Ask the model the question on its card. Raises ModelBroken when it cannot answer it."""
         probe = self.card.probe
         try:
-            domain = self.route(probe.text).routes[0].domain
+            domain = self.route_whole(probe.text).routes[0].domain
         except ModelBroken:
             raise
         except Exception as error:

@@ -3,32 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
+from slmfleet.models.classifier import Scores, runner_up
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision, ModelVersion, Route
+from slmfleet.router.phrases import asks
+from slmfleet.router.split import Clause
 
 
 def decide(
-    text: str,
+    clause: Clause,
     labels: Sequence[str],
-    probabilities: NDArray[np.float64],
+    scores: Scores,
     threshold: float,
     model: ModelVersion,
 ) -> Decision:
-    """The decision for one text from probabilities (labels,).
+    """The decision for one clause from its scores over `labels`.
 
     Only a dispatch to a domain can be a wrong dispatch, so only it must reach `threshold`. HAND_OFF and
     OUT_OF_SCOPE stand as they are: neither answers anything, and a doubtful one is a hand-off anyway.
     """
-    order = np.argsort(-probabilities, kind="stable")
-    best, second = labels[order[0]], labels[order[1]]
-    confidence = float(probabilities[order[0]])
+    best, confidence = labels[scores.best], scores.confidence
+    second, second_confidence = runner_up(scores.probabilities, confidence)
     return Decision(
-        routes=(Route(best, confidence, text),),
+        routes=(Route(best, confidence, clause.text, clause.start),),
         threshold=threshold,
-        runner_up=(second, float(probabilities[order[1]])),
+        runner_up=(labels[second], second_confidence),
         abstained=best not in (HAND_OFF, OUT_OF_SCOPE) and confidence < threshold,
         model=model,
     )
+
+
+def sure(decision: Decision) -> bool:
+    """Whether the decision sends its text somewhere by itself: to a domain, or to a person."""
+    return not decision.abstained and decision.routes[0].domain != OUT_OF_SCOPE
+
+
+def combine(text: str, whole: Decision, parts: Sequence[Decision]) -> Decision:
+    """The decision for `text` from that on the whole of it and those on its clauses, each of one route.
+
+    The clauses stand only if each is sure by itself. One that is not, and asks for nothing ("I ordered shoes
+    last week."), is joined to the next one, the last to the one before; one that asks breaks the split. Fewer
+    than two that stand, or a whole that wants a person whom no clause asks for, and the whole is one.
+    """
+    routes: list[Route] = []
+    first: Decision | None = None
+    waiting: int | None = None
+    for part in parts:
+        route = part.routes[0]
+        if sure(part) and route.confidence >= part.threshold:
+            first = first or part
+            begin, waiting = (route.start if waiting is None else waiting), None
+            routes.append(_reaching(text, route, begin, route.start + len(route.text)))
+        elif asks(route.text):
+            return whole
+        elif waiting is None:
+            waiting = route.start
+    if first is None or len(routes) < 2:
+        return whole
+    if whole.routes[0].domain == HAND_OFF and all(route.domain != HAND_OFF for route in routes):
+        return whole
+    if waiting is not None:
+        last = parts[-1].routes[0]
+        routes[-1] = _reaching(text, routes[-1], routes[-1].start, last.start + len(last.text))
+    return replace(first, routes=tuple(routes))
+
+
+def _reaching(text: str, route: Route, start: int, end: int) -> Route:
+    return replace(route, text=text[start:end], start=start)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from slmfleet.models.errors import FleetFault, SlmfleetError
+from slmfleet.models.errors import FleetFault, SettingsFault, SlmfleetError
 from slmfleet.services.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -56,20 +56,27 @@ def up(
 
 @app.command()
 def ask(
-    text: Annotated[str, typer.Argument(help="The question, in a customer's words.")],
+    text: Annotated[
+        list[str], typer.Argument(help="The question, in a customer's words; more are its follow-ups.")
+    ],
     fleet: FleetOption = None,
     token: Annotated[str | None, typer.Option(help="Customer token (slmfleet token CUSTOMER).")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer one question here, without a server."""
-    from slmfleet.services.asking import answer_here, printed
+    """Answer one question here, without a server, or several as one conversation."""
+    from slmfleet.services.asking import converse_here, printed
 
     with _plainly():
-        body = answer_here(load_settings(fleet_dir=fleet), text, token)
-        if as_json:
-            print(body.model_dump_json(indent=2))
-        else:
-            Console(highlight=False).print(printed(body))
+        bodies = converse_here(load_settings(fleet_dir=fleet), text, token)
+    if as_json:
+        told = [body.model_dump_json(indent=2) for body in bodies]
+        print(told[0] if len(told) == 1 else "[\n" + ",\n".join(told) + "\n]")
+        return
+    console = Console(highlight=False)
+    for question, body in zip(text, bodies, strict=True):
+        if len(text) > 1:
+            console.print(f"> {question}", markup=False)
+        console.print(printed(body))
 
 
 @app.command()
@@ -108,12 +115,30 @@ def train(
 def evaluate(
     fleet: FleetOption = None,
     as_json: JsonOption = False,
+    suite: Annotated[
+        str | None,
+        typer.Option(help="A published data set instead of the fleet: train on it, measure on it."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of a suite, each with its own seed.")] = 3,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder for a suite's results.json, page and plots.")
+    ] = None,
 ) -> None:
     """Measure the router and every specialist on rows they were never trained on."""
     from slmfleet.services.evaluating import evaluation, tables
 
     with _plainly():
-        result = evaluation(load_settings(fleet_dir=fleet).fleet_dir)
+        settings = load_settings(fleet_dir=fleet)
+        folder = settings.fleet_dir
+        if suite is not None:
+            from slmfleet.services.suites import evaluate_suite, show_suite
+
+            cache = settings.state_dir / "training"
+            show_suite(evaluate_suite(suite, seeds, folder, cache), as_json, report)
+            return
+        if report is not None:
+            raise SettingsFault("--report keeps the results of a suite: name one with --suite")
+        result = evaluation(folder)
         if as_json:
             print(result.model_dump_json(indent=2))
         else:

@@ -22,6 +22,7 @@ from slmfleet.services.current import Current
 from slmfleet.services.dispatch import GuardedSpecialist, Question
 from slmfleet.services.fleet_loading import LoadedFleet, ModelFacts, Parts, load_pipeline
 from slmfleet.services.gateway import Gateway
+from slmfleet.services.sessions import SessionsHere
 from slmfleet.services.settings import Settings
 
 Result = TypeVar("Result")
@@ -50,10 +51,11 @@ class GatewayReplica:
                 domain: AcrossRay(domain, handle, settings.request_timeout_s)
                 for domain, handle in remotes.items()
             }
+        self._sessions = SessionsHere(settings.session_ttl_s, settings.sessions_max)
         self._current: Current[LoadedFleet] = Current(self._load)
 
     def _load(self) -> LoadedFleet:
-        return load_pipeline(self._settings, self._parts, self._executor, self._remotes)
+        return load_pipeline(self._settings, self._parts, self._executor, self._remotes, self._sessions)
 
     def __serve_build_asgi_app__(self) -> Gateway:
         """The ASGI application, made inside the replica: one made outside would be pickled by value."""

@@ -22,6 +22,7 @@ from slmfleet.services.dispatch import (
 from slmfleet.services.guard import GuardedRouter, RouterModel
 from slmfleet.services.pipeline import Pipeline, Replier
 from slmfleet.services.schemas import DomainBody, FleetBody, HealthBody, RouterBody
+from slmfleet.services.sessions import Sessions, SessionsHere
 from slmfleet.services.settings import Settings
 
 
@@ -120,9 +121,11 @@ def load_pipeline(
     parts: Parts,
     executor: ThreadPoolExecutor,
     remotes: Mapping[str, RemoteModel] | None = None,
+    sessions: Sessions | None = None,
 ) -> LoadedFleet:
     """Load what a gateway needs: specialists too, unless they are `remotes`. Blocking: reads models.
 
+    `sessions` are those of the fleet before it, on a reload; new ones otherwise.
     Raises FleetFault, BundleFault, ModelBroken, SettingsFault.
     """
     fleet = parts.fleet(settings)
@@ -149,7 +152,12 @@ def load_pipeline(
     async def describe() -> FleetBody:
         return fleet_body(settings, fleet, router_facts, await facts())
 
-    pipeline = Pipeline(router, dispatcher, parts.replier(settings, fleet), executor, settings.core_watts)
+    if sessions is None:
+        sessions = SessionsHere(settings.session_ttl_s, settings.sessions_max)
+    replier = parts.replier(settings, fleet)
+    pipeline = Pipeline(
+        router, dispatcher, replier, executor, settings.core_watts, sessions, fleet.gazetteers
+    )
     return LoadedFleet(pipeline, dispatcher, router, executor, describe)
 
 

@@ -272,6 +272,7 @@ def _query_of(body: QueryBody, customer: str | None) -> Query:
         customer=customer,
         session_id=body.session_id,
         locale=body.locale,
+        history=tuple(body.history),
         explain=body.explain,
     )
 

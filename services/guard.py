@@ -28,8 +28,12 @@ class RouterModel(Probed, Protocol):
         """The decision for `text`. Raises ModelBroken."""
         ...
 
+    def route_whole(self, text: str) -> Decision:
+        """The decision for `text` as one request. Raises ModelBroken."""
+        ...
+
     def explain(self, text: str) -> Explanation:
-        """Why the decision is what it is. Raises ModelBroken."""
+        """Why `text` as one request goes where it goes. Raises ModelBroken."""
         ...
 
 
@@ -89,6 +93,10 @@ class GuardedRouter:
         """The decision for `text`. Raises ModelBroken, whatever the router raised."""
         return self.guard.call(self._router.route, text)
 
+    def route_whole(self, text: str) -> Decision:
+        """The decision for `text` as one request. Raises ModelBroken, whatever the router raised."""
+        return self.guard.call(self._router.route_whole, text)
+
     def explain(self, text: str) -> Explanation:
-        """Why the decision for `text` is what it is. Raises ModelBroken, whatever the router raised."""
+        """Why `text` goes where it goes. Raises ModelBroken, whatever the router raised."""
         return self.guard.call(self._router.explain, text)

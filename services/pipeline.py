@@ -14,7 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
-from slmfleet.models.contracts import Answer, Decision, Explanation, ModelVersion, Reading
+from slmfleet.models.contracts import Answer, Decision, Explanation, ModelVersion, Reading, Route
+from slmfleet.models.phrases import Gazetteers
+from slmfleet.services import conversation
+from slmfleet.services.conversation import in_query, merged, route_in_context, told, turn_of
 from slmfleet.services.dispatch import Dispatcher
 from slmfleet.services.explaining import explanations_body
 from slmfleet.services.schemas import (
@@ -28,6 +31,7 @@ from slmfleet.services.schemas import (
     RunnerUpBody,
     SlotBody,
 )
+from slmfleet.services.sessions import Sessions, Turn
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,25 +41,24 @@ T = TypeVar("T")
 class Query:
     """A question and who asks. `customer` is None, or was taken from a verified token.
 
-    A query that is to be explained is always computed: a cached answer has no explanation.
+    `history` is what the same person said before, oldest first, where the asker keeps track of that; it then
+    stands for what the session remembers. A query that is to be explained is always computed: a cached
+    answer has no explanation.
     """
 
     text: str
     customer: str | None = None
     session_id: str | None = None
     locale: str = "en-US"
+    history: tuple[str, ...] = ()
     explain: bool = False
 
 
-class Router(Protocol):
-    """Decides which specialists read a text."""
-
-    def route(self, text: str) -> Decision:
-        """The decision for `text`. Raises ModelBroken."""
-        ...
+class Router(conversation.Router, Protocol):
+    """Decides which specialists read a text, and can say why."""
 
     def explain(self, text: str) -> Explanation:
-        """Why the decision is what it is. Raises ModelBroken."""
+        """Why `text`, taken for one request, goes where it goes. Raises ModelBroken."""
         ...
 
 
@@ -71,7 +74,8 @@ class Pipeline:
     """The one way from query to answer.
 
     Blocking work (models, records) runs in `executor`, so that an event loop around this object keeps
-    serving health checks and deadlines. `core_watts` turns CPU time into an estimate of energy.
+    serving health checks and deadlines. `core_watts` turns CPU time into an estimate of energy; `gazetteers`
+    are the phrases that name the retailer's products.
     """
 
     def __init__(
@@ -81,39 +85,74 @@ class Pipeline:
         replier: Replier,
         executor: ThreadPoolExecutor,
         core_watts: float,
+        sessions: Sessions,
+        gazetteers: Gazetteers,
     ) -> None:
         self._router = router
         self._dispatcher = dispatcher
         self._replier = replier
         self._executor = executor
         self._core_watts = core_watts
+        self._sessions = sessions
+        self._gazetteers = gazetteers
 
     async def answer(self, query: Query) -> AnswerBody:
         """Answer one query. Raises ModelBroken, Overloaded."""
         started = time.perf_counter()
-        decision = await self._run(self._router.route, query.text)
-        readings: Sequence[Reading] = ()
-        if not decision.abstained:
-            readings = await asyncio.gather(
-                *(
-                    self._dispatcher.read(route.domain, route.text, query.explain)
-                    for route in decision.routes
-                    if route.domain in self._dispatcher.domains
-                )
-            )
+        turns = await self._before(query)
+        routed = await self._run(route_in_context, self._router, query.text, turns)
+        decision = routed.decision
+        read = merged(routed, await self._read(decision, query.explain))
+        readings = in_query(routed, query.text, read, turns)
         answer, reply_cpu_ms = await self._run(self._timed_reply, query, decision, readings)
+        if query.session_id is not None:
+            turn = turn_of(query.text, read, readings, answer.parts, self._gazetteers)
+            if turn is not None:
+                await self._sessions.remember(query.customer, query.session_id, turn)
         cpu_ms = decision.cpu_ms + sum(reading.cpu_ms for reading in readings) + reply_cpu_ms
         explanation = None
         if query.explain:
-            route = await self._run(self._router.explain, query.text)
+            # What the first route was decided from: a clause of the text, or the text behind an earlier turn.
+            route = await self._run(self._router.explain, decision.routes[0].text)
             cpu_ms += route.cpu_ms
             explanation = explanations_body(route, readings)
         latency_ms = (time.perf_counter() - started) * 1e3
         return self._body(query, decision, answer, cpu_ms, latency_ms, explanation)
 
     async def answer_all(self, queries: Sequence[Query]) -> list[AnswerBody]:
-        """Answer several independent queries, in order. Raises as `answer` does, for the whole batch."""
-        return list(await asyncio.gather(*(self.answer(query) for query in queries)))
+        """Answer several queries, in order. Raises as `answer` does, for the whole batch.
+
+        Those of one session are answered one after the other, as if they had come so; all others at once.
+        """
+        lines: dict[object, list[int]] = {}
+        for index, query in enumerate(queries):
+            session = index if query.session_id is None else (query.customer, query.session_id)
+            lines.setdefault(session, []).append(index)
+        answers: dict[int, AnswerBody] = {}
+
+        async def in_turn(indices: list[int]) -> None:
+            for index in indices:
+                answers[index] = await self.answer(queries[index])
+
+        await asyncio.gather(*map(in_turn, lines.values()))
+        return [answers[index] for index in range(len(queries))]
+
+    async def _before(self, query: Query) -> tuple[Turn, ...]:
+        if query.history:
+            return told(query.history, self._gazetteers)
+        if query.session_id is None:
+            return ()
+        return await self._sessions.turns(query.customer, query.session_id)
+
+    async def _read(self, decision: Decision, explain: bool) -> list[tuple[Route, Reading]]:
+        """Each route that has a specialist, with what it made of the route's text; all at once."""
+        if decision.abstained:
+            return []
+        routes = [route for route in decision.routes if route.domain in self._dispatcher.domains]
+        readings = await asyncio.gather(
+            *(self._dispatcher.read(route.domain, route.text, explain) for route in routes)
+        )
+        return list(zip(routes, readings, strict=True))
 
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

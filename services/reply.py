@@ -52,7 +52,12 @@ class Replier:
         }
 
     def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Answer:
-        """The answer: one part for each reading, or the words for a hand-off or what is out of scope."""
+        """The answer: one part for each reading, or the words for a hand-off or what is out of scope.
+
+        Of several parts each keeps its own text, status and evidence. The whole says what was answered or is
+        asked back, in order, then once that a person takes the rest; its status is the one that asks most of
+        the customer, so that nothing is taken for finished while a part of it waits.
+        """
         if decision.abstained:
             return Answer("handed_off", self._wording["unsure"])
         if not readings:
@@ -61,8 +66,19 @@ class Replier:
                 return Answer("out_of_scope", self._wording["out_of_scope"])
             return Answer("handed_off", self._wording["handed_off" if domain == HAND_OFF else "no_evidence"])
         parts = tuple(self._part(query, reading) for reading in readings)
-        status = min((part.status for part in parts), key=_PRECEDENCE.index)
-        return Answer(status, "\n\n".join(dict.fromkeys(part.text for part in parts)), parts)
+        statuses: list[Status] = [part.status for part in parts]
+        said = [part.text for part in parts if part.status != "handed_off"]
+        handed = [part.text for part in parts if part.status == "handed_off"]
+        if any(route.domain == HAND_OFF for route in decision.routes):
+            statuses.append("handed_off")
+            handed.append(self._wording["handed_off"])
+        if self._wording["handed_off"] in handed:
+            handed = [self._wording["handed_off"]]
+        elif handed and said:
+            # "I don't have an answer to that" would be read as about what has just been answered.
+            handed = [self._wording["rest_handed_off"]]
+        status = min(statuses, key=_PRECEDENCE.index)
+        return Answer(status, "\n\n".join(dict.fromkeys([*said, *handed])), parts)
 
     def _part(self, query: Query, reading: Reading) -> Part:
         domain = self._fleet.domains[reading.domain]
@@ -89,7 +105,7 @@ class Replier:
         """What the records say; None when they are not needed and the customer named none."""
         if intent.record == "product":
             return self._from_product(reading, domain, intent)
-        named = list(dict.fromkeys(slot.value for slot in reading.slots if slot.name == "order_id"))
+        named = _named(reading, "order_id", intent)
         if not named and intent.record_use == "when_named":
             return None
         if query.customer is None:
@@ -137,8 +153,7 @@ class Replier:
         return self._or_hand_off(_worded(domain, intent, intent.reply["default"], facts, "customer"))
 
     def _from_product(self, reading: Reading, domain: Domain, intent: Intent) -> Verdict | None:
-        named = dict.fromkeys(slot.value for slot in reading.slots if slot.name == "product")
-        for name in named:
+        for name in _named(reading, "product", intent):
             product = self._records.product(name)
             if product is not None:
                 facts = product_facts(product)
@@ -151,6 +166,14 @@ class Replier:
 
     def _or_hand_off(self, verdict: Verdict) -> Verdict:
         return verdict if verdict[0] == "answered" else ("handed_off", self._wording["no_evidence"], ())
+
+
+def _named(reading: Reading, name: str, intent: Intent) -> list[str]:
+    """The things of this kind that the question is about: its own, or else those it is lent."""
+    own = dict.fromkeys(slot.value for slot in reading.slots if slot.name == name)
+    required = intent.record_use == "required"
+    lent = dict.fromkeys(one.value for one in reading.lent if one.name == name and (one.meant or required))
+    return list(own or lent)
 
 
 def _filled(sentence: str, values: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from slmfleet.models.contracts import EvidenceKind, Status
 
 MAX_TEXT_CHARACTERS = 2_000
+MAX_HISTORY = 10
 
 
 def _speakable(text: str) -> str:
@@ -47,12 +48,17 @@ class QueryBody(BaseModel):
     text: Text
     session_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
     locale: str = Field(default="en-US", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
+    history: list[Text] = Field(
+        default=[],
+        max_length=MAX_HISTORY,
+        description="What the same customer wrote before, oldest first; stands for the session's memory.",
+    )
     #: Costs dozens of passes through the models, and such an answer never comes from a cache.
     explain: bool = False
 
 
 class BatchBody(BaseModel):
-    """Several independent questions of the same caller, answered in order."""
+    """Several questions of the same caller, answered in order; those of one session as one conversation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -104,7 +110,10 @@ class RunnerUpBody(BaseModel):
 
 
 class RouteBody(BaseModel):
-    """Where the query was sent, how surely, and what it would have taken to be sent at all."""
+    """Where the query was sent, how surely, and what it would have taken to be sent at all.
+
+    Of a query with several requests it is the first one's; `parts` tell where the others went.
+    """
 
     domain: str
     confidence: float
@@ -171,7 +180,14 @@ class PartExplanationBody(ExplanationBody):
 
 
 class ExplanationsBody(BaseModel):
-    """Why the query was routed so, and why each specialist that read it chose its intent."""
+    """Why the query was routed so, and why each specialist that read it chose its intent.
+
+    Of a query with several requests `route` is about the first one, taken alone; each of `parts` is about its
+    own.
+    A follow-up is explained together with the earlier words that it was read with. One that only names what
+    was asked for ("#W7678072") keeps the decision of the question before, and what is explained is what the
+    models make of both.
+    """
 
     route: ExplanationBody
     parts: list[PartExplanationBody]

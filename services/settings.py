@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     max_ongoing_requests: int = Field(default=64, ge=1)
     max_body_bytes: int = Field(default=1_048_576, ge=1_024)
     max_batch: int = Field(default=64, ge=1, le=1_024)
+    #: Seconds after its last question for which a session is remembered, and how many are at most.
+    session_ttl_s: float = Field(default=1_800, gt=0)
+    sessions_max: int = Field(default=10_000, ge=1)
     #: Watts one busy core is taken to draw where energy cannot be measured.
     core_watts: float = Field(default=8.0, gt=0)
 

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import torch
-import transformers
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,6 +23,7 @@ from slmfleet.models.distill import distilled_base, is_distilled
 from slmfleet.models.errors import DataFault
 from slmfleet.models.fitting import Progress as Fitted
 from slmfleet.models.fleet import load_fleet
+from slmfleet.models.recipes import ROUTER_BASE, SPECIALIST_BASE
 from slmfleet.models.train import domain_texts, fleet_texts, train_specialist
 from slmfleet.router.train import train_router
 
@@ -36,8 +36,6 @@ def train_fleet(folder: Path, cache: Path, only: str | None) -> None:
     The distilled base encoder is kept in `cache`; one domain is trained on the fleet's when it is there, else
     on a quicker one. Raises FleetFault, DataFault.
     """
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
     torch.set_num_threads(max(1, os.cpu_count() or 1))
     fleet = load_fleet(folder)
     corpus = load_corpus(fleet)
@@ -55,17 +53,19 @@ def train_fleet(folder: Path, cache: Path, only: str | None) -> None:
             return lambda done, total: bars.update(task, completed=done, total=total)
 
         texts = fleet_texts(fleet, corpus)
-        if only in fleet.domains and not is_distilled(texts, cache):
-            texts = domain_texts(fleet, corpus, only)
-        base = None if only == ROUTER else distilled_base(texts, cache, bar("base"))
+        own = texts
+        if only in fleet.domains and not is_distilled(texts, cache, SPECIALIST_BASE):
+            own = domain_texts(fleet, corpus, only)
         for name in names:
-            started = time.monotonic()
-            if base is None or name == ROUTER:
-                card = train_router(fleet, corpus, bar(name))
-                where = folder / ROUTER / "bundle"
+            if name == ROUTER:
+                base = distilled_base(texts, cache, bar("base of router"), ROUTER_BASE)
+                started = time.monotonic()
+                card = train_router(fleet, corpus, bar(name), base)
             else:
+                base = distilled_base(own, cache, bar("base"), SPECIALIST_BASE)
+                started = time.monotonic()
                 card = train_specialist(fleet.domains[name], corpus, bar(name), base)
-                where = folder / name / "bundle"
+            where = folder / name / "bundle"
             console.print(_line(card, size_bytes(where), time.monotonic() - started), highlight=False)
 
 

@@ -21,6 +21,9 @@ pytestmark = [pytest.mark.connected, pytest.mark.timeout(240)]
 QUESTIONS: list[dict[str, str]] = json.loads(
     (Path(__file__).parent / "questions.json").read_text(encoding="utf-8")
 )
+CONVERSATIONS: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "conversations.json").read_text(encoding="utf-8")
+)
 
 
 def decision(answer: dict[str, Any]) -> dict[str, Any]:
@@ -45,6 +48,29 @@ def test_the_ten_questions_are_answered_rightly(served: Served, question: dict[s
     assert question["says"].lower() in answer["text"].lower()
     if answer["status"] == "answered":
         assert answer["parts"][0]["evidence"]
+
+
+@pytest.mark.parametrize("told", ["session_id", "history"])
+@pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda it: it["turns"][-1]["text"][:30])
+def test_several_questions_at_once_and_follow_ups_are_answered(
+    served: Served, conversation: dict[str, Any], told: str, request: pytest.FixtureRequest
+) -> None:
+    headers = served.token(conversation["customer"]) if "customer" in conversation else {}
+    said: list[str] = []
+    for turn in conversation["turns"]:
+        session = f"s{abs(hash(request.node.nodeid))}"
+        more = {"session_id": session} if told == "session_id" else {"history": said}
+        reply = served.client.post("/v1/queries", json={"text": turn["text"], **more}, headers=headers)
+        assert reply.status_code == 200, reply.text
+        answer = reply.json()
+        assert [part["domain"] for part in answer["parts"]] == turn["domains"], answer
+        assert answer["status"] == turn["status"], answer
+        assert turn["says"].lower() in answer["text"].lower()
+        for slot in (slot for part in answer["parts"] for slot in part["slots"]):
+            written = turn["text"][slot["start"] : slot["end"]]
+            assert slot["end"] <= len(turn["text"])
+            assert slot["name"] != "order_id" or written == slot["value"]
+        said = [*said, turn["text"]]
 
 
 def test_the_same_text_gets_the_same_decision_on_every_channel(served: Served) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from slmfleet.models.contracts import (
     HAND_OFF,
@@ -28,7 +27,7 @@ from slmfleet.models.contracts import (
     Route,
 )
 from slmfleet.models.errors import BundleFault, ModelBroken, Unauthenticated
-from slmfleet.models.explain import explain
+from slmfleet.models.explain import Scored, explain
 from slmfleet.models.fleet import Fleet, load_fleet
 from slmfleet.services.dispatch import Specialist
 from slmfleet.services.fleet_loading import ModelFacts
@@ -50,9 +49,10 @@ def _count(text: str, words: Sequence[str]) -> int:
 def _explained(text: str, words: dict[str, tuple[str, ...]], threshold: float) -> Explanation:
     """Why `text` has the label whose `words` occur most."""
 
-    def score(texts: Sequence[str]) -> NDArray[np.float64]:
+    def score(texts: Sequence[str]) -> Scored:
         counts = np.array([[1 + 3 * _count(one, words[label]) for label in words] for one in texts])
-        return np.asarray(counts / counts.sum(1, keepdims=True))
+        chances = np.asarray(counts / counts.sum(1, keepdims=True))
+        return Scored(chances, chances.max(1))
 
     nearest = [Neighbour(f"a row about {label}", label, 0.9) for label in words]
     return explain(score, text, list(words), threshold, nearest)
@@ -68,7 +68,8 @@ class WordRouter:
         started = time.thread_time()
         if "derail" in text:
             raise RuntimeError("a fault inside the router")
-        routes = [self._one(part) for part in text.split(" and ")]
+        parts = text.split(" and ")
+        routes = [self._one(part, len(" and ".join([*parts[:n], ""]))) for n, part in enumerate(parts)]
         best = max(routes, key=lambda route: route.confidence)
         return Decision(
             routes=tuple(route for route in routes if route.confidence >= 0.3) or (best,),
@@ -84,13 +85,25 @@ class WordRouter:
         words = {domain: sum(intents.values(), ()) for domain, intents in WORDS.items()}
         return _explained(text, words, 0.3).costing((time.thread_time() - started) * 1e3)
 
-    def _one(self, text: str) -> Route:
+    def route_whole(self, text: str) -> Decision:
+        started = time.thread_time()
+        route = self._one(text)
+        return Decision(
+            routes=(route,),
+            threshold=0.3,
+            runner_up=(HAND_OFF, 1 - route.confidence),
+            abstained=route.confidence < 0.3,
+            model=ModelVersion("router", "000000000001"),
+            cpu_ms=(time.thread_time() - started) * 1e3,
+        )
+
+    def _one(self, text: str, start: int = 0) -> Route:
         counts = {
             domain: sum(_count(text, words) for words in intents.values())
             for domain, intents in WORDS.items()
         }
         domain = max(counts, key=lambda name: counts[name])
-        return Route(domain, counts[domain] / (1 + sum(counts.values())), text)
+        return Route(domain, counts[domain] / (1 + sum(counts.values())), text, start)
 
     def probe(self) -> None:
         if (self.folder / "router.broken").exists():

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from slmfleet.models.bundle import MODEL_FILE, NEIGHBOURS_FILE, TOKENIZER_FILE, read_card, write_card
-from slmfleet.models.contracts import ABSTAIN, Neighbour, WordWeight
+from slmfleet.models.contracts import ABSTAIN, Flip, Neighbour, WordWeight
 from slmfleet.models.data import Row, load_corpus
 from slmfleet.models.encoder import Encoder
 from slmfleet.models.errors import BundleFault
-from slmfleet.models.explain import MAX_REMOVED, MAX_WORDS, explain, log_odds, without, word_spans
+from slmfleet.models.explain import MAX_REMOVED, MAX_WORDS, Scored, explain, log_odds, without, word_spans
 from slmfleet.models.fleet import load_fleet
 from slmfleet.models.neighbours import Neighbours
 from slmfleet.models.specialist import Specialist
@@ -30,13 +30,24 @@ LABELS = ("returns", "shipping", "other")
 STRENGTH = {"return": (3, 0, 0), "refund": (2, 0, 0), "send": (1, 1.5, 0), "parcel": (0, 3, 0)}
 
 
-def score(texts: Sequence[str]) -> NDArray[np.float64]:
+def chances(texts: Sequence[str]) -> NDArray[np.float64]:
     """Adds up what each word says for each label; `other` says a little always."""
     logits = np.array(
         [np.sum([STRENGTH.get(w, (0, 0, 0)) for w in t.split()] or [(0, 0, 0)], axis=0) for t in texts]
     )
     powers = np.exp(logits + np.array([0, 0, 1]))
     return np.asarray(powers / powers.sum(1, keepdims=True))
+
+
+def score(texts: Sequence[str]) -> Scored:
+    """Trusts each label as far as it is likely."""
+    likely = chances(texts)
+    return Scored(likely, likely.max(1))
+
+
+def wary(texts: Sequence[str]) -> Scored:
+    """Trusts only texts that say please."""
+    return Scored(chances(texts), np.array([0.9 if "please" in text.split() else 0.2 for text in texts]))
 
 
 def test_the_word_that_decides_weighs_most_and_one_against_weighs_less_than_nothing() -> None:
@@ -47,8 +58,22 @@ def test_the_word_that_decides_weighs_most_and_one_against_weighs_less_than_noth
     assert max(weights, key=lambda word: weights[word]) == "return"
     assert weights["parcel"] < 0
     assert weights["please"] == pytest.approx(0, abs=1e-9)
-    before, after = log_odds(score(["please return my parcel refund", "please my parcel refund"])[:, 0])
+    before, after = log_odds(chances(["please return my parcel refund", "please my parcel refund"])[:, 0])
     assert weights["return"] == pytest.approx(before - after)
+
+
+def test_the_likeliest_label_is_told_with_the_trust_in_it_and_the_trust_alone_makes_it_stand() -> None:
+    told = explain(wary, "please return my stuff", LABELS, 0.5)
+    likely = chances(["please return my stuff"])[0]
+    assert (told.label, told.confidence) == ("returns", 0.9)
+    assert told.runner_up == ("other", pytest.approx(0.1 * likely[2] / (1 - likely[0])))
+    # "return" decides the label and would be the heaviest flip; "please" says nothing for any label.
+    assert max(told.words, key=lambda word: word.weight).word == "return"
+    assert told.flip == Flip(("return",), "other", 0.9)
+    told = explain(wary, "return return return return please", LABELS, 0.5)
+    assert told.flip == Flip(("please",), ABSTAIN, 0.2)
+    assert explain(wary, "return it", LABELS, 0.5).confidence == 0.2
+    assert explain(wary, "my stuff", LABELS, 0.5, always=["other"]).flip is None
 
 
 def test_a_label_that_always_stands_has_no_threshold() -> None:
@@ -81,7 +106,7 @@ def test_a_flip_is_short_and_holds_when_it_is_tried(
 @given(st.lists(st.sampled_from([*STRENGTH, "my", "a"]), min_size=1, max_size=12), st.floats(0.3, 0.95))
 def test_every_flip_is_another_outcome(words: list[str], threshold: float) -> None:
     def outcome(text: str) -> str:
-        row = score([text])[0]
+        row = chances([text])[0]
         best = LABELS[int(row.argmax())]
         return best if row.max() >= threshold or best == "other" else ABSTAIN
 
@@ -93,7 +118,7 @@ def test_every_flip_is_another_outcome(words: list[str], threshold: float) -> No
         assert left
         assert len(told.flip.removed) <= MAX_REMOVED
         assert outcome(" ".join(left)) == told.flip.becomes != outcome(" ".join(words))
-        assert told.flip.confidence == pytest.approx(score([" ".join(left)])[0].max())
+        assert told.flip.confidence == pytest.approx(chances([" ".join(left)])[0].max())
 
 
 @given(st.text(max_size=300))
@@ -107,7 +132,7 @@ def test_words_are_where_they_say(text: str) -> None:
 def test_a_long_text_is_weighed_in_groups_within_a_bound() -> None:
     asked: list[str] = []
 
-    def counting(texts: Sequence[str]) -> NDArray[np.float64]:
+    def counting(texts: Sequence[str]) -> Scored:
         asked.extend(texts)
         return score(texts)
 
@@ -160,7 +185,7 @@ def _drops(
         words = sorted(told.words, key=lambda word: -word.weight)
         others = dice.sample(words[count:], count)
         texts = [row.text, changed(row.text, words[:count]), changed(row.text, others)]
-        odds = log_odds(model._score(texts)[:, model.card.labels.index(told.label)])
+        odds = log_odds(model._score(texts).probabilities[:, model.card.labels.index(told.label)])
         drops.append(odds[0] - odds[1:])
     return np.array(drops)
 
@@ -188,13 +213,19 @@ def test_the_weightiest_words_are_what_the_bundles_decide_by(
     assert majority > 0.85
 
 
-def test_a_bundle_without_neighbours_explains_all_the_same() -> None:
-    specialist = Specialist.load(FLEET.domains["returns"])
+def test_a_bundle_without_neighbours_explains_all_the_same(tmp_path: Path) -> None:
+    shutil.copytree(SHOP_DIR / "returns", tmp_path / "returns")
+    folder = tmp_path / "returns" / "bundle"
+    card = read_card(folder, "specialist")
+    (folder / NEIGHBOURS_FILE).unlink(missing_ok=True)
+    write_card(folder, card)
+    specialist = Specialist.load(replace(FLEET.domains["returns"], folder=tmp_path / "returns"))
     text = "how long do i have to return shoes?"
     told, reading = specialist.explain(text), specialist.read(text)
     assert (told.label, told.confidence) == (reading.intent, reading.confidence)
     assert told.cpu_ms > reading.cpu_ms
     assert len(told.words) == 8
+    assert told.nearest == ()
 
 
 def test_neighbours_come_from_the_bundle_when_it_has_them_and_are_read_when_needed(tmp_path: Path) -> None:

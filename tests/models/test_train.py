@@ -11,20 +11,20 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from slmfleet.models.data import load_corpus  # noqa: E402
-from slmfleet.models.distill import BASE as DISTILLED  # noqa: E402
 from slmfleet.models.distill import distilled_base  # noqa: E402
 from slmfleet.models.encoder import Encoder  # noqa: E402
 from slmfleet.models.errors import DataFault  # noqa: E402
 from slmfleet.models.export import export_fp32, export_int8  # noqa: E402
 from slmfleet.models.fleet import Fleet, load_fleet  # noqa: E402
 from slmfleet.models.network import build  # noqa: E402
+from slmfleet.models.recipes import ROUTER, SPECIALIST, SPECIALIST_BASE  # noqa: E402
 from slmfleet.models.specialist import Specialist  # noqa: E402
-from slmfleet.models.train import SPECIALIST, fleet_texts, train_specialist  # noqa: E402
+from slmfleet.models.train import fleet_texts, train_specialist  # noqa: E402
 from slmfleet.router.classifier import Router  # noqa: E402
-from slmfleet.router.train import ROUTER, train_router  # noqa: E402
+from slmfleet.router.train import train_router  # noqa: E402
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
-TINY = replace(DISTILLED, layers=(0, 5), vocabulary=1_500, epochs=1)
+TINY = replace(SPECIALIST_BASE, layers=(0, 5), vocabulary=1_500, epochs=1)
 
 
 def silent(done: int, total: int) -> None:
@@ -49,7 +49,7 @@ def test_a_fleet_is_trained_answers_and_comes_out_the_same_again(fleet: Fleet, t
         recipe = replace(SPECIALIST, layers=(0, 5), epochs=12)
         train_specialist(fleet.domains["returns"], corpus, silent, base, recipe)
         models.append(digest(fleet.folder / "returns" / "bundle" / "model.int8.onnx"))
-        train_router(fleet, corpus, silent, replace(ROUTER, layers=(0, 5), vocabulary=1_500, epochs=12))
+        train_router(fleet, corpus, silent, base, replace(ROUTER, layers=(0, 5), epochs=12))
         routers.append(digest(fleet.folder / "router" / "bundle" / "model.int8.onnx"))
     assert models[0] == models[1]
     assert routers[0] == routers[1]

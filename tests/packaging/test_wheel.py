@@ -18,6 +18,8 @@ def test_the_wheel_carries_the_shop_and_answers(tmp_path: Path) -> None:
     for wanted in (
         "slmfleet/services/cli.py", "slmfleet/services/py.typed", "slmfleet/models/shop/fleet.yaml",
         "slmfleet/models/shop/returns/bundle/model.int8.onnx", "slmfleet/models/shop/sources/hint3/LICENSE",
+        "slmfleet/models/suites/hint3/LICENSE", "slmfleet/models/suites/hint3/rows.jsonl.gz",
+        "slmfleet/models/suites/published.yaml",
     ):  # fmt: skip
         assert wanted in names
     assert not [name for name in names if not name.startswith(("slmfleet/", "slmfleet-"))]

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE
+from slmfleet.models.encoder import Encoder, Encoding
 from slmfleet.models.errors import BundleFault, ModelBroken
 from slmfleet.models.fleet import load_fleet
 from slmfleet.router.classifier import Router
@@ -38,6 +39,73 @@ def test_any_text_gets_a_decision_whose_parts_agree(text: str) -> None:
     dispatchable = route.domain not in (HAND_OFF, OUT_OF_SCOPE)
     assert decision.abstained == (dispatchable and route.confidence < decision.threshold)
     assert ROUTER.route(text).routes == decision.routes
+
+
+class CountingEncoder:
+    """A router's encoder, and how often it was asked."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.texts: list[str] = []
+
+    def encode(self, text: str) -> Encoding:
+        self.texts.append(text)
+        return self._encoder.encode(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("how long do I have to return shoes?", 1),
+        ("Hi! I ordered shoes last week. How do I return them? Thanks a lot!", 1),
+        ("I want a refund, what should I do?", 1),
+        ("don't cancel it, just change the address", 1),
+        ("how do I return shoes? And how much is express shipping?", 3),
+        ("how much is it? " * 100, 5),
+    ],
+)
+def test_only_a_text_of_several_requests_costs_more_than_one_pass(
+    text: str, passes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router = Router.of(FLEET)
+    counting = CountingEncoder(router._classifier.encoder)
+    monkeypatch.setattr(router._classifier, "encoder", counting)
+    router.route(text)
+    assert len(counting.texts) == passes
+    assert router.route_whole(text).routes[0].text == text
+
+
+def test_each_request_is_routed_with_its_place() -> None:
+    text = "Where is my order #W7678072 and how do I return shoes?"
+    routes = ROUTER.route(text).routes
+    assert [route.domain for route in routes] == ["shipping", "returns"]
+    assert [text[route.start : route.start + len(route.text)] for route in routes] == [
+        "Where is my order #W7678072",
+        "how do I return shoes?",
+    ]
+
+
+def test_half_a_request_breaks_the_split() -> None:
+    text = "can I go online and cancel my order"  # one way of doing one thing
+    assert ROUTER.route(text).routes == ROUTER.route_whole(text).routes
+
+
+def test_what_was_taken_back_is_not_routed() -> None:
+    route = ROUTER.route("no need to refund, send a replacement instead").routes[0]
+    assert (route.text, route.start) == ("send a replacement instead", 19)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.sampled_from(["how do I return shoes?", "where is #W1234567", "and", "hi", "."]), max_size=7)
+)
+def test_the_routes_lie_in_the_text_in_order(pieces: list[str]) -> None:
+    text = " ".join(pieces) or "hi"
+    end = 0
+    for route in ROUTER.route(text).routes:
+        assert end <= route.start
+        end = route.start + len(route.text)
+        assert text[route.start : end] == route.text
 
 
 def test_a_router_of_other_domains_is_a_fault() -> None:

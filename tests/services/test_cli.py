@@ -63,6 +63,17 @@ def test_explain_shows_what_decides_and_what_would_flip_it(slmfleet) -> None:  #
     assert told["route"]["text"][weightiest["start"] : weightiest["end"]] == "return"
 
 
+def test_ask_takes_more_texts_for_the_turns_of_one_conversation(slmfleet) -> None:  # type: ignore[no-untyped-def]
+    token = slmfleet("token", "noah_brown_6181").stdout.strip()
+    done = slmfleet("ask", "--token", token, "where is my order #W7678072?", "can I cancel it?")
+    assert done.returncode == 0, done.stderr
+    assert "> can I cancel it?" in done.stdout
+    assert done.stdout.count("record #W7678072") == 2
+    first, second = json.loads(slmfleet("ask", "--json", "can I cancel it?", "thanks").stdout)
+    assert first["parts"][0]["domain"] == "orders"
+    assert second["parts"] == []
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -70,10 +81,14 @@ def test_explain_shows_what_decides_and_what_would_flip_it(slmfleet) -> None:  #
         (("explain", ""), "text: "),
         (("ask", "   "), "white space"),
         (("ask", "x" * 2_001), "2000"),
+        (("ask", "hello", " "), "white space"),
         (("ask", "--token", "forged", "hello"), "token"),
         (("token", "nobody_0000"), "no customer 'nobody_0000'"),
         (("ask", "--fleet", "nowhere", "hello"), "there is no such file"),
         (("train", "gardening"), "no domain 'gardening'"),
+        (("evaluate", "--suite", "glue"), "no suite 'glue': choose one of hint3-v1"),
+        (("evaluate", "--suite", "snips", "--seeds", "0"), "seeds should be 1 or more, not 0"),
+        (("evaluate", "--report", "docs"), "name one with --suite"),
     ],
 )
 def test_a_fault_is_told_without_a_traceback(slmfleet, words: tuple[str, ...], says: str) -> None:  # type: ignore[no-untyped-def]

@@ -72,6 +72,34 @@ async def test_who_is_handed_over_learns_why(shop: Shop) -> None:
     assert answer.explanation.parts == []
 
 
+async def test_of_several_requests_the_first_is_explained_and_each_part(shop: Shop) -> None:
+    text = "where is my parcel and how can i return it"
+    told = (await _explained(shop, text)).explanation
+    assert told is not None
+    assert (told.route.label, told.route.text) == ("shipping", "where is my parcel")
+    assert [(part.domain, part.label, part.text) for part in told.parts] == [
+        ("shipping", "track", "where is my parcel"),
+        ("returns", "how", "how can i return it"),
+    ]
+    for one in (told.route, *told.parts):
+        assert [one.text[word.start : word.end] for word in one.words] == [word.word for word in one.words]
+
+
+async def test_a_part_that_is_said_twice_is_explained_once(shop: Shop) -> None:
+    told = (await _explained(shop, "where is my parcel and track it")).explanation
+    assert told is not None
+    assert [(part.domain, part.label) for part in told.parts] == [("shipping", "track")]
+
+
+async def test_a_follow_up_is_explained_with_what_it_was_read_with(shop: Shop) -> None:
+    body = {"text": "how long", "explain": True, "history": ["where is my parcel"]}
+    answer = AnswerBody.model_validate_json((await shop.client.post(ASK, json=body)).content)
+    assert answer.explanation is not None
+    assert answer.explanation.route.label == answer.route.domain == "shipping"
+    assert answer.explanation.route.text == "where is my parcel how long"
+    assert answer.explanation.parts[0].text == "where is my parcel how long"
+
+
 async def test_each_query_of_a_batch_says_for_itself(shop: Shop) -> None:
     queries = [{"text": "where", "explain": True}, {"text": "where"}]
     answers = (await shop.client.post(BATCH, json={"queries": queries})).json()["answers"]

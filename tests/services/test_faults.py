@@ -148,6 +148,7 @@ _near_queries = st.fixed_dictionaries(
         "text": _json_values,
         "session_id": _json_values,
         "locale": _json_values,
+        "history": _json_values,
         "queries": _json_values,
     },
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from slmfleet.models.contracts import (
     ModelVersion,
     PassageMatch,
     Reading,
+    Reference,
     Route,
     Slot,
 )
@@ -29,6 +31,7 @@ from slmfleet.services.settings import SHOP_DIR
 MODEL = ModelVersion("test", "0")
 CUSTOMER = "noah_brown_6181"  # has one order
 ORDER = "#W7678072"
+IVANS = "#W6893533"  # one of several of ivan_santos_6635
 OTHERS = "#W2611340"  # belongs to james_li_5688
 
 
@@ -150,6 +153,50 @@ def test_the_whole_takes_the_status_that_asks_most(replier: Replier, fleet: Flee
     answer = replier.reply(Query("text"), decision("returns"), readings)
     assert answer.status == "needs_identity"
     assert answer.text.count("\n\n") == 1
+
+
+def test_a_part_without_evidence_does_not_swallow_the_others(replier: Replier, fleet: Fleet) -> None:
+    unproved = reading(fleet, "billing", "installments", evidence=False)
+    known = reading(fleet, "returns", "return_policy")
+    answer = replier.reply(Query("text"), decision("billing"), [unproved, known, unproved])
+    assert answer.status == "handed_off"
+    assert [part.status for part in answer.parts] == ["handed_off", "answered", "handed_off"]
+    said, rest = answer.text.split("\n\n")
+    assert said == answer.parts[1].text == answer.parts[1].evidence[0].quote
+    assert "rest of your message" in rest
+    alone = replier.reply(Query("text"), decision("billing"), [unproved, unproved])
+    assert alone.text == alone.parts[0].text
+
+
+def test_a_wish_for_a_person_is_granted_once_beside_an_answer(replier: Replier, fleet: Fleet) -> None:
+    routes = (Route(HAND_OFF, 0.9, "a person"), Route("returns", 0.9, "text"), Route(HAND_OFF, 0.9, "agent"))
+    readings = [reading(fleet, "returns", "return_policy")]
+    answer = replier.reply(Query("text"), Decision(routes, 0.5, ("other", 0.1), False, MODEL), readings)
+    assert answer.status == "handed_off"
+    assert answer.text.startswith(answer.parts[0].text)
+    assert answer.text.count("passing you to a person") == 1
+
+
+def test_a_lent_order_is_used_where_it_is_meant_or_needed(replier: Replier, fleet: Fleet) -> None:
+    def answered(intent: str, *lent: Reference) -> Answer:
+        domain = "shipping" if intent == "track_order" else "orders"
+        return reply(replier, replace(reading(fleet, domain, intent), lent=lent), "ivan_santos_6635")
+
+    mine = Reference("order_id", IVANS, True)
+    unmeant = replace(mine, meant=False)
+    assert answered("track_order").status == "needs_input"
+    assert IVANS in answered("track_order", unmeant).parts[0].evidence[0].ref
+    assert IVANS in answered("cancel_order", mine).text
+    assert answered("cancel_order", unmeant).parts[0].evidence[0].kind == "knowledge"
+    own = reading(fleet, "orders", "cancel_order", {"order_id": "#W0000000"})
+    assert IVANS not in reply(replier, replace(own, lent=(mine,)), "ivan_santos_6635").text
+
+
+def test_a_lent_order_of_anothers_stays_unknown(replier: Replier, fleet: Fleet) -> None:
+    lent = replace(reading(fleet, "shipping", "track_order"), lent=(Reference("order_id", OTHERS, True),))
+    assert reply(replier, lent).status == "needs_identity"
+    answer = reply(replier, lent, CUSTOMER)
+    assert (answer.status, answer.parts[0].evidence) == ("needs_input", ())
 
 
 def test_every_record_reply_of_the_shop_is_grounded_for_every_order(replier: Replier, fleet: Fleet) -> None:

@@ -21,7 +21,14 @@ def test_loopback_needs_none(host: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PORT", "0"), ("PLACEMENT", "nowhere"), ("MAX_BATCH", "many"), ("TOKEN_SECRET", "short")],
+    [
+        ("PORT", "0"),
+        ("PLACEMENT", "nowhere"),
+        ("MAX_BATCH", "many"),
+        ("TOKEN_SECRET", "short"),
+        ("SESSION_TTL_S", "0"),
+        ("SESSIONS_MAX", "0"),
+    ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"SLMFLEET_{name}", value)

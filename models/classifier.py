@@ -1,0 +1,104 @@
+"""The classifier that router and specialists share: spelling, encoder, lexical head and centres, mixed."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slmfleet.models.bundle import HEAD_FILE, MODEL_FILE, TOKENIZER_FILE
+from slmfleet.models.calibrate import log_softmax
+from slmfleet.models.encoder import Encoder, Encoding
+from slmfleet.models.errors import BundleFault, ModelBroken
+from slmfleet.models.lexical import Lexical
+from slmfleet.models.mixture import Floats, Mixture, Signals
+from slmfleet.models.spelling import Spelling
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a classifier makes of a text: `probabilities` (labels,) and the `best` one's `confidence`."""
+
+    probabilities: Floats
+    best: int
+    confidence: float
+    signals: Signals
+    encoding: Encoding
+
+
+def runner_up(probabilities: Floats, confidence: float) -> tuple[int, float]:
+    """The second likeliest of `probabilities` (two labels at least), and the confidence in it.
+
+    What `confidence` in the likeliest leaves of the whole goes to the others as their probabilities are, so
+    that the two compare.
+    """
+    first, second = np.argsort(-probabilities, kind="stable")[:2]
+    others = max(1 - float(probabilities[first]), 1e-12)
+    return int(second), min(confidence, (1 - confidence) * float(probabilities[second]) / others)
+
+
+class Classifier:
+    """Scores a text over the labels. `centres` (labels, 384): each label's mean training embedding, unit."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        spelling: Spelling,
+        lexical: Lexical,
+        centres: NDArray[np.float32],
+        mixture: Mixture,
+    ) -> None:
+        self.encoder = encoder
+        self.spelling = spelling
+        self.mixture = mixture
+        self._lexical = lexical
+        self._centres = centres
+
+    @classmethod
+    def load(cls, folder: Path, mixture: Mixture) -> Classifier:
+        """The classifier of a bundle folder. Raises BundleFault."""
+        encoder = Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE)
+        try:
+            with np.load(folder / HEAD_FILE) as file:
+                arrays = dict(file)
+            centres = arrays.pop("centres").astype(np.float32)
+            words = zlib.decompress(arrays.pop("words").tobytes()).decode().split("\n")
+            spelling = Spelling(words, encoder.words())
+            return cls(encoder, spelling, Lexical(**arrays), centres, mixture)
+        except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
+            raise BundleFault(f"{folder / HEAD_FILE}: cannot be read: {error}") from error
+
+    def save_head(self, path: Path) -> None:
+        """Write what is not in the graph: lexical head, centres and the words of the training rows."""
+        words = zlib.compress("\n".join(self.spelling.trained).encode(), 9)
+        arrays = self._lexical.arrays() | {
+            "centres": self._centres.astype(np.float16),
+            "words": np.frombuffer(words, dtype=np.uint8),
+        }
+        np.savez_compressed(path, allow_pickle=False, **arrays)
+
+    def signals(self, text: str) -> tuple[Signals, Encoding]:
+        """The evidence for each label, and the encoding it was read from, with offsets into `text`."""
+        corrected = self.spelling.correct(text)
+        encoding = self.encoder.encode(corrected.text)
+        if corrected.edits:
+            spans = (span if span[0] == span[1] else corrected.back(*span) for span in encoding.offsets)
+            encoding = replace(encoding, offsets=tuple(spans))
+        return Signals(
+            log_softmax(encoding.intent),
+            self._lexical.log_probabilities(corrected.text),
+            np.asarray(self._centres @ encoding.embedding, dtype=np.float64),
+        ), encoding
+
+    def score(self, text: str) -> Scores:
+        """Probabilities and confidence. Raises ModelBroken when they are not finite."""
+        signals, encoding = self.signals(text)
+        probabilities = self.mixture.probabilities(signals)
+        best = int(np.argmax(probabilities))
+        confidence = self.mixture.confidence(signals, probabilities, best)
+        if not (np.isfinite(probabilities).all() and np.isfinite(confidence)):
+            raise ModelBroken("the model answers with numbers that are not finite")
+        return Scores(probabilities, best, confidence, signals, encoding)

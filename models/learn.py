@@ -1,0 +1,108 @@
+"""The one recipe: rows with labels in, a trained and exported classifier out. Training time only.
+
+Routers, specialists and every benchmark are trained by this code and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from slmfleet.models.bundle import HEAD_FILE
+from slmfleet.models.classifier import Classifier
+from slmfleet.models.data import Row
+from slmfleet.models.encoder import MAX_TOKENS, read_tokens
+from slmfleet.models.examples import example_maker, slot_labels
+from slmfleet.models.export import export_bundle
+from slmfleet.models.fitting import Progress, Recipe, fit, seed_everything
+from slmfleet.models.lexical_fit import fit_lexical
+from slmfleet.models.mixture import Mixture, Signals
+from slmfleet.models.mixture_fit import NOWHERE
+from slmfleet.models.network import MultiHeadEncoder, build, parameters
+from slmfleet.models.spelling import Spelling
+
+#: Tokenizer and weights of the encoder that training starts from (distill.distilled_base).
+Base = tuple[Tokenizer, dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned: rows, the labels in order, which label a row has, and the passages that may answer."""
+
+    rows: Sequence[Row]
+    labels: Sequence[str]
+    label_of: Callable[[Row], str | None]
+    passages: Sequence[str] = ()
+    passage_places: Mapping[str, int] = field(default_factory=dict)
+
+    def without(self, rows: Sequence[Row]) -> Lesson:
+        """The same lesson without some rows."""
+        left_out = {id(row) for row in rows}
+        kept = [row for row in self.rows if id(row) not in left_out]
+        return Lesson(kept, self.labels, self.label_of, self.passages, self.passage_places)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A trained classifier as it will be served, not yet calibrated; the network is there for comparisons."""
+
+    classifier: Classifier
+    network: MultiHeadEncoder
+    slot_labels: list[str]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learned by the encoder and its heads."""
+        return parameters(self.network)
+
+
+def learn(lesson: Lesson, recipe: Recipe, base: Base, folder: Path, progress: Progress) -> Learned:
+    """Train on every row of `lesson` and write graph, tokenizer and head into `folder`."""
+    seed_everything(recipe.seed)
+    tokenizer, weights = base
+    marks = slot_labels(lesson.rows, splits=recipe.join_share > 0)
+    network = build(
+        range(tokenizer.get_vocab_size()), recipe.layers, len(lesson.labels), len(marks), MAX_TOKENS
+    )
+    network.bert.load_state_dict(weights)
+    place = {label: index for index, label in enumerate(lesson.labels)}
+    epochs = example_maker(
+        lesson.rows, tokenizer, place, marks, lesson.passage_places, lesson.label_of, recipe
+    )
+    fit(network, epochs, [read_tokens(tokenizer, text)[0] for text in lesson.passages], recipe, progress)
+    encoder = export_bundle(network, tokenizer, folder)
+    taught = [(row.text, place[label]) for row in lesson.rows if (label := lesson.label_of(row)) in place]
+    texts, wanted = [text for text, _ in taught], [label for _, label in taught]
+    vectors = np.stack([encoder.encode(text).embedding for text in texts])
+    classifier = Classifier(
+        encoder,
+        Spelling.of(texts, encoder.words()),
+        fit_lexical(texts, wanted, len(lesson.labels)),
+        _centres(vectors, np.array(wanted), len(lesson.labels)),
+        Mixture(),
+    )
+    classifier.save_head(folder / HEAD_FILE)
+    return Learned(classifier, network, marks)
+
+
+def _centres(vectors: NDArray[np.float32], wanted: NDArray[np.int64], labels: int) -> NDArray[np.float32]:
+    centres = np.zeros((labels, vectors.shape[1]), dtype=np.float32)
+    np.add.at(centres, wanted, vectors)
+    lengths: NDArray[np.float32] = np.linalg.norm(centres, axis=1, keepdims=True)
+    # What is read back from a bundle has 16 bits: a score must not depend on having been saved.
+    return (centres / np.maximum(lengths, 1e-9)).astype(np.float16).astype(np.float32)
+
+
+def signals_of(
+    classifier: Classifier, lesson: Lesson, rows: Sequence[Row]
+) -> tuple[list[Signals], NDArray[np.int64]]:
+    """What the classifier makes of rows that it was not trained on, and their label indices or NOWHERE."""
+    place = {label: index for index, label in enumerate(lesson.labels)}
+    wanted = [place.get(lesson.label_of(row) or "", NOWHERE) for row in rows]
+    return [classifier.signals(row.text)[0] for row in rows], np.array(wanted, dtype=np.int64)

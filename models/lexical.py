@@ -1,0 +1,101 @@
+"""The lexical head: a linear classifier over hashed words and letter groups, beside the encoder.
+
+It sees spelling where the encoder sees meaning, so the two err on different texts. Served with numpy alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import zlib
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slmfleet.models.calibrate import log_softmax
+
+#: Hash buckets of the features: a power of two.
+BUCKETS = 2**15
+#: Characters read of one text: the first ones and the last, so that a long one costs no more than these.
+HEAD_CHARACTERS, TAIL_CHARACTERS = 240, 120
+_WORD = re.compile(r"\w+")
+
+Features = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+
+def _hashed(grams: Counter[str]) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for gram, count in grams.items():
+        bucket = zlib.crc32(gram.encode()) & (BUCKETS - 1)
+        found[bucket] = found.get(bucket, 0.0) + 1 + math.log(count)
+    return found
+
+
+def grams(text: str) -> tuple[dict[int, float], dict[int, float]]:
+    """Bucket -> 1 + log count: of the words and pairs of words of `text`, and of 2 to 5 letters in a row."""
+    if len(text) > HEAD_CHARACTERS + TAIL_CHARACTERS:
+        text = f"{text[:HEAD_CHARACTERS]} {text[-TAIL_CHARACTERS:]}"
+    words = _WORD.findall(text.lower())
+    pairs = [f"{first} {second}" for first, second in itertools.pairwise(words)]
+    letters: Counter[str] = Counter()
+    for word in words:
+        edged = f"\n{word}\n"
+        letters.update(
+            edged[start : start + size] for size in range(2, 6) for start in range(len(edged) - size + 1)
+        )
+    return _hashed(Counter([*(f"\t{word}" for word in words), *pairs])), _hashed(letters)
+
+
+def features(text: str, rarity: NDArray[np.floating]) -> Features:
+    """Buckets (n,) and values (n,) of `text`: grams weighed by `rarity` (BUCKETS,), each of unit length."""
+    buckets, values = [], []
+    for found in grams(text):
+        places = np.fromiter(found, dtype=np.int64, count=len(found))
+        weights = np.fromiter(found.values(), dtype=np.float64, count=len(found)) * rarity[places]
+        buckets.append(places)
+        values.append(weights / max(float(np.linalg.norm(weights)), 1e-12))
+    return np.concatenate(buckets), np.concatenate(values)
+
+
+class Lexical:
+    """Log-probabilities of labels from the words and letters of a text.
+
+    `weights` (BUCKETS, labels) int8, one `scale` (labels,) a label, `bias` (labels,), `rarity` (BUCKETS,).
+    """
+
+    def __init__(
+        self,
+        weights: NDArray[np.int8],
+        scale: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        rarity: NDArray[np.float16],
+    ) -> None:
+        self._weights = weights
+        self._scale = scale
+        self._bias = bias
+        self._rarity = rarity
+
+    @classmethod
+    def of(
+        cls, weights: NDArray[np.floating], bias: NDArray[np.floating], rarity: NDArray[np.floating]
+    ) -> Lexical:
+        """The head with float `weights` (BUCKETS, labels), rounded to 8 bits a weight."""
+        scale = np.maximum(np.abs(weights).max(0), 1e-12) / 127
+        return cls(
+            np.round(weights / scale).astype(np.int8),
+            scale.astype(np.float32),
+            bias.astype(np.float32),
+            rarity.astype(np.float16),
+        )
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """The head as the arrays that `Lexical(**arrays)` takes."""
+        return {"weights": self._weights, "scale": self._scale, "bias": self._bias, "rarity": self._rarity}
+
+    def log_probabilities(self, text: str) -> NDArray[np.float64]:
+        """Natural logarithms of the labels' probabilities (labels,)."""
+        buckets, values = features(text, self._rarity)
+        scores = (values @ self._weights[buckets].astype(np.float64)) * self._scale + self._bias
+        return log_softmax(scores)

@@ -1,0 +1,47 @@
+"""Fitting the lexical head: logistic regression on hashed words and letter groups. Training time only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+
+from slmfleet.models.lexical import BUCKETS, Lexical, features, grams
+
+#: Inverse strength of the ridge: TF-IDF rows are short, and want little of it.
+_STRENGTH = 20.0
+_MAX_ITERATIONS = 80
+
+
+def fit_lexical(texts: Sequence[str], wanted: Sequence[int], labels: int) -> Lexical:
+    """A head over `labels` labels from texts and their label indices; one without rows is never likely."""
+    seen: Counter[int] = Counter()
+    for text in texts:
+        words, letters = grams(text)
+        seen.update({*words, *letters})
+    rarity = np.zeros(BUCKETS)
+    for bucket, count in seen.items():
+        rarity[bucket] = 1 + np.log((1 + len(texts)) / (1 + count))
+    rows, columns, values = [], [], []
+    for row, text in enumerate(texts):
+        buckets, weights = features(text, rarity)
+        rows.append(np.full(len(buckets), row))
+        columns.append(buckets)
+        values.append(weights)
+    matrix = csr_matrix(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=(len(texts), BUCKETS)
+    )
+    model = LogisticRegression(C=_STRENGTH, max_iter=_MAX_ITERATIONS, tol=1e-3)
+    model.fit(matrix, np.asarray(wanted))
+    weights_, bias = np.zeros((BUCKETS, labels)), np.full(labels, -20.0)
+    if len(model.classes_) == 2:
+        # Of two classes scikit-learn gives one row: the odds of the second.
+        weights_[:, model.classes_[1]], bias[model.classes_[1]] = model.coef_[0], model.intercept_[0]
+        bias[model.classes_[0]] = 0.0
+    else:
+        weights_[:, model.classes_] = model.coef_.T
+        bias[model.classes_] = model.intercept_
+    return Lexical.of(weights_, bias, rarity)

@@ -1,0 +1,205 @@
+"""The trainer behind `slmfleet evaluate --suite`: the router's recipe on others' rows (extra `train`)."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from slmfleet.models.bundle import size_bytes
+from slmfleet.models.calibrate import softmax
+from slmfleet.models.classifier import Classifier
+from slmfleet.models.data import Row
+from slmfleet.models.distill import distilled_base
+from slmfleet.models.errors import DataFault
+from slmfleet.models.learn import Base, Lesson, learn, signals_of
+from slmfleet.models.mixture import Mixture
+from slmfleet.models.mixture_fit import fit_mixture
+from slmfleet.models.recipes import ROUTER, ROUTER_BASE
+from slmfleet.models.slots import BOUNDARY
+from slmfleet.models.specialist import learned_slots
+from slmfleet.models.suite import Progress, SuiteRow, Task, Trainer, Verdict
+from slmfleet.models.suite_rows import SUITES_DIR, read_rows
+
+#: Fewer rows than these are calibrated on a second model, which is then trained again on all of them.
+_FEW_ROWS = 1_500
+_HELD_OUT_FEW, _HELD_OUT_MANY = 0.25, 0.1
+#: Share of questions that are taken to be out of scope where a threshold is chosen: a shop's lot, not a
+#: benchmark's.
+_OUT_OF_SCOPE_SHARE = 0.4
+#: Utterances of no retailer's domain that a task is taught to refuse which tests that and has none.
+_GENERIC_ROWS = 600
+#: Labels of CLINC150 that a retailer might be asked.
+_RETAIL = frozenset({"order", "order_status"})
+#: Texts of each source that the base is distilled on.
+_BASE_TEXTS = 4_000
+OUT = "out_of_scope"
+#: A label that no lesson has.
+NOWHERE_LABEL = ""
+
+
+@dataclass(frozen=True)
+class TrainedReader:
+    """A classifier under test. The labels in scope come first."""
+
+    labels: Sequence[str]
+    threshold: float
+    bytes: int
+    parameters: int
+    classifier: Classifier
+    in_scope: int
+    slot_labels: list[str]
+
+    def read(self, text: str) -> Verdict:
+        """Probabilities, the trust in the best label in scope, and slots."""
+        scores = self.classifier.score(text)
+        best = int(np.argmax(scores.probabilities[: self.in_scope]))
+        inlier = self.classifier.mixture.confidence(scores.signals, scores.probabilities, best)
+        slots = tuple(learned_slots(text, scores.encoding, self.slot_labels))
+        return Verdict(scores.probabilities, inlier, slots)
+
+    def read_joined(self, text: str) -> tuple[Verdict, ...]:
+        """One verdict a request; requests begin where the slot head says."""
+        encoding = self.classifier.signals(text)[1]
+        starts = [0, *boundaries(encoding.slot, encoding.offsets, self.slot_labels), len(text)]
+        clauses = [text[start:end] for start, end in itertools.pairwise(starts)]
+        return tuple(self.read(_CONNECTOR.sub("", clause).strip() or clause) for clause in clauses)
+
+
+_CONNECTOR = re.compile(r"[\s,.;?!]*\b(?:and|also|then|plus|but|oh|as well as|could you)?[\s,.;?!]*$", re.I)
+
+
+def boundaries(
+    slot: np.ndarray[tuple[int, int], np.dtype[np.float32]],
+    offsets: Sequence[tuple[int, int]],
+    labels: Sequence[str],
+) -> list[int]:
+    """Offsets at which a further request begins: pieces whose likeliest tag is BOUNDARY, but the first."""
+    if BOUNDARY not in labels:
+        return []
+    best = softmax(slot).argmax(1)
+    return [
+        start
+        for (start, end), tag in zip(offsets, best, strict=True)
+        if 0 < start < end and labels[int(tag)] == BOUNDARY
+    ]
+
+
+class SuiteTrainer:
+    """Trains by the router's recipe, from one student distilled on the training texts of all suites."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        self._base: Base | None = None
+
+    def __call__(self, task: Task, seed: int, progress: Progress) -> TrainedReader:
+        """A reader of `task`. Raises DataFault for a task of several labels a row."""
+        if task.kind == "multi":
+            raise DataFault(f"{task.suite} {task.name}: rows with several labels cannot be learned yet")
+        if self._base is None:
+            self._base = distilled_base(suite_texts(), self._cache, progress, ROUTER_BASE)
+        outside = task.out_of_scope or OUT
+        rows = [_row(row) for row in task.train]
+        if task.tests_scope:
+            rows += [replace(row, domain=outside) for row in _generic(task, seed)]
+        scoped = [row for row in rows if row.domain == outside]
+        lesson = Lesson(rows, [*task.labels, *([outside] if scoped else [])], lambda row: row.domain)
+        recipe = replace(ROUTER, seed=seed)
+        held = [_row(row) for row in task.validation]
+        with tempfile.TemporaryDirectory() as folder:
+            where = Path(folder)
+            if held:
+                learned = learn(lesson, recipe, self._base, where, progress)
+                mixture, threshold = _calibrate(learned.classifier, lesson, held, len(task.labels))
+            else:
+                few = len(task.train) < _FEW_ROWS
+                tried, held = _leave_out(task, lesson, few, seed)
+                learned = learn(tried, recipe, self._base, where, progress)
+                mixture, threshold = _calibrate(learned.classifier, tried, held, len(task.labels))
+                if few:
+                    learned = learn(lesson, recipe, self._base, where, progress)
+            return TrainedReader(
+                lesson.labels, threshold, size_bytes(where), learned.parameters,
+                Classifier.load(where, mixture), len(task.labels), learned.slot_labels,
+            )  # fmt: skip
+
+
+def suite_trainer(cache: Path) -> Trainer:
+    """The trainer whose readers the suites measure; the student it starts from is kept in `cache`."""
+    return SuiteTrainer(cache)
+
+
+def suite_texts() -> list[str]:
+    """What the suites' base is distilled on: training texts of every source, without their labels."""
+    dice = random.Random(ROUTER_BASE.seed)  # noqa: S311 - a seeded sample, not a secret
+    texts: dict[str, None] = {}
+    for folder in sorted(path.parent for path in SUITES_DIR.glob("*/rows.jsonl.gz")):
+        mine = sorted({row.row.text for row in read_rows(folder) if row.split in ("train", "fold0", "fold1")})
+        texts |= dict.fromkeys(dice.sample(mine, min(_BASE_TEXTS, len(mine))))
+    return list(texts)
+
+
+def _row(row: SuiteRow) -> Row:
+    return Row(row.text, row.labels[0], row.labels[0], None, row.spans, "suite")
+
+
+def _generic(task: Task, seed: int) -> list[Row]:
+    """Utterances that no shop answers, from CLINC150's training split; none for a task that has its own."""
+    if any(row.labels == (task.out_of_scope,) for row in task.train):
+        return []
+    dice = random.Random(seed)  # noqa: S311 - a seeded sample, not a secret
+    rows = [row for row in read_rows(SUITES_DIR / "clinc150") if row.split == "train"]
+    refused = [row.row for row in rows if row.row.labels == (OUT,)]
+    others = [row.row for row in rows if row.row.labels != (OUT,) and row.row.labels[0] not in _RETAIL]
+    return [_row(row) for row in [*refused, *dice.sample(others, _GENERIC_ROWS - len(refused))]]
+
+
+def _leave_out(task: Task, lesson: Lesson, few: bool, seed: int) -> tuple[Lesson, list[Row]]:
+    """The lesson without the rows to calibrate on, and those rows.
+
+    Where scope is tested, a quarter of the labels is left out whole: to the model their rows are out of scope
+    and yet near to what it knows, like what a shop's customers ask that it has no label for.
+    """
+    dice = random.Random(seed)  # noqa: S311 - a seeded sample, not a secret
+    missing = set(dice.sample(task.labels, len(task.labels) // 4)) if task.tests_scope else set()
+    by_label: dict[str, list[Row]] = defaultdict(list)
+    for row in lesson.rows:
+        by_label[row.domain].append(row)
+    left_out = []
+    for label, rows in by_label.items():
+        share = 1.0 if label in missing else _HELD_OUT_FEW if few else _HELD_OUT_MANY
+        left_out += dice.sample(rows, min(len(rows), round(share * len(rows))))
+    held = [replace(row, domain=NOWHERE_LABEL) if row.domain in missing else row for row in left_out]
+    return lesson.without(left_out), held
+
+
+def _calibrate(
+    classifier: Classifier, lesson: Lesson, held: Sequence[Row], in_scope: int
+) -> tuple[Mixture, float]:
+    """The mixture fitted on held-out rows, and the trust at which most of them are decided rightly.
+
+    Rows out of scope count so that they make up _OUT_OF_SCOPE_SHARE; without any, everything is accepted.
+    """
+    signals, wanted = signals_of(classifier, lesson, held)
+    mixture = fit_mixture(signals, wanted, in_scope)
+    inside = (wanted >= 0) & (wanted < in_scope)
+    if inside.all():
+        return mixture, 0.0
+    trusts, right = [], []
+    for signal, label in zip(signals, wanted, strict=True):
+        probabilities = mixture.probabilities(signal)
+        best = int(np.argmax(probabilities[:in_scope]))
+        trusts.append(mixture.confidence(signal, probabilities, best))
+        right.append(best == label)
+    trust = np.array(trusts)
+    weight = np.where(inside, (1 - _OUT_OF_SCOPE_SHARE) / inside.sum(), _OUT_OF_SCOPE_SHARE / (~inside).sum())
+    cuts = np.quantile(trust, np.linspace(0, 1, 201))
+    gains = [(weight * np.where(inside, (trust >= cut) & right, trust < cut)).sum() for cut in cuts]
+    return mixture, float(cuts[int(np.argmax(gains))])

@@ -1,0 +1,198 @@
+"""`slmfleet evaluate --suite`: train a reader a seed, measure it on a published data set's test rows."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from slmfleet.models.bootstrap import RESAMPLES, intervals
+from slmfleet.models.errors import SettingsFault
+from slmfleet.models.outcomes import Measured, metrics_of, observe, ranking
+from slmfleet.models.scores import risk_coverage
+from slmfleet.models.suite import Progress as Steps
+from slmfleet.models.suite import Reader, Suite, Task, Trainer
+from slmfleet.models.suite_tasks import load_suite
+from slmfleet.models.typos import typo_of
+from slmfleet.services.suite_report import write_report
+from slmfleet.services.suite_result import Cost, Curve, Measure, Published, SuiteResult, TaskResult
+from slmfleet.services.suite_tables import tables
+
+#: Texts whose reading is timed, after a few to warm up.
+TIMED_TEXTS: Final = 200
+_WARM_UP_TEXTS: Final = 10
+_CURVE_POINTS: Final = 100
+
+
+#: Where progress is shown: a bar by name, told (done, in all).
+Bars = Callable[[str], Steps]
+
+
+def evaluate_suite(
+    name: str,
+    seeds: int,
+    fleet: Path,
+    cache: Path,
+    trainer: Trainer | None = None,
+    console: Console | None = None,
+) -> SuiteResult:
+    """Measure the suite of that name, on readers of `trainer` (the shipped one by default).
+
+    What the shipped trainer starts from is kept in `cache`. Progress goes to `console`, standard error by
+    default. Raises NotFound for an unknown name, SettingsFault
+    for no seeds, DataFault or FleetFault for rows that cannot be read.
+    """
+    if seeds < 1:
+        raise SettingsFault(f"seeds should be 1 or more, not {seeds}")
+    suite = load_suite(name, fleet)
+    if trainer is None:
+        from slmfleet.router.suite_training import suite_trainer
+
+        trainer = suite_trainer(cache)
+    with _progress(console or Console(stderr=True)) as bars:
+
+        def bar(label: str) -> Steps:
+            row = bars.add_task(label, total=None)
+            return lambda done, total: bars.update(row, completed=done, total=total)
+
+        return run_suite(suite, seeds, trainer, bar)
+
+
+def show_suite(result: SuiteResult, as_json: bool, report: Path | None) -> None:
+    """Print `result` as tables or JSON, and keep it in folder `report`. Raises DataFault, SettingsFault."""
+    if as_json:
+        print(result.model_dump_json(indent=2))
+    else:
+        console = Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+        for part in tables(result):
+            console.print(part)
+    if report is not None:
+        write_report(report, result)
+
+
+def _progress(console: Console) -> AbstractContextManager[Progress]:
+    return Progress(
+        TextColumn("{task.description:<34}"), BarColumn(14), MofNCompleteColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn(), console=console,
+    )  # fmt: skip
+
+
+def run_suite(
+    suite: Suite, seeds: int, trainer: Trainer, bars: Bars, resamples: int = RESAMPLES
+) -> SuiteResult:
+    """Train and measure every task of `suite` with seeds 0 to `seeds` - 1.
+
+    Tasks that name the same reader, one after another, are measured on the same trained readers.
+    """
+    results: list[TaskResult] = []
+    for _, group in groupby(suite.tasks, key=lambda task: task.reader):
+        tasks = list(group)
+        runs: list[list[Measured]] = [[] for _ in tasks]
+        costs = [Cost(training_s=[], latency_ms=[], bytes=0, parameters=0) for _ in tasks]
+        for seed in range(seeds):
+            started = time.perf_counter()
+            reader = trainer(tasks[0], seed, bars(f"{tasks[0].name}: train {seed}"))
+            seconds = time.perf_counter() - started
+            for index, task in enumerate(tasks):
+                costs[index].training_s.append(round(seconds, 1))
+                costs[index].latency_ms.append(round(median_ms(reader, task), 3))
+                costs[index].bytes, costs[index].parameters = reader.bytes, reader.parameters
+                runs[index].append(_measure(reader, task, bars(f"{task.name}: read {seed}")))
+        for task, measured, cost in zip(tasks, runs, costs, strict=True):
+            step = _counted(bars(f"{task.name}: resample"), resamples)
+            results.append(_task_result(task, measured, cost, step, resamples))
+    return SuiteResult(
+        suite=suite.name,
+        title=suite.title,
+        seeds=seeds,
+        resamples=resamples,
+        licences=dict(suite.licences),
+        tasks=results,
+    )
+
+
+def median_ms(reader: Reader, task: Task) -> float:
+    """The median milliseconds of reading one of the first test texts, one after another in this thread."""
+    read: Callable[[str], object] = reader.read_joined if task.kind == "joined" else reader.read
+    texts = [row.text for row in task.test[:TIMED_TEXTS]]
+    for text in texts[:_WARM_UP_TEXTS]:
+        read(text)
+    took = []
+    for text in texts:
+        started = time.perf_counter()
+        read(text)
+        took.append(1e3 * (time.perf_counter() - started))
+    return statistics.median(took) if took else math.nan
+
+
+def _counted(steps: Steps, total: int) -> Callable[[], None]:
+    done = 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        steps(done, total)
+
+    return tick
+
+
+def _measure(reader: Reader, task: Task, steps: Steps) -> Measured:
+    in_scope = [row for row in task.test if row.labels != (task.out_of_scope,)]
+    tick = _counted(steps, len(task.test) + len(in_scope))
+    return Measured(
+        observe(reader, task, task.test, tick=tick), observe(reader, task, in_scope, typo_of, tick=tick)
+    )
+
+
+def _task_result(
+    task: Task, runs: Sequence[Measured], cost: Cost, tick: Callable[[], None], resamples: int
+) -> TaskResult:
+    metrics = metrics_of(task)
+    ends = intervals(runs, metrics, tick, resamples)
+    return TaskResult(
+        name=task.name,
+        kind=task.kind,
+        labels=len(task.labels),
+        train_rows=len(task.train),
+        dropped_rows=task.dropped,
+        validation_rows=len(task.validation),
+        test_rows=len(task.test),
+        out_of_scope_rows=sum(row.labels == (task.out_of_scope,) for row in task.test),
+        test_rows_with_twin=task.twins,
+        metrics={
+            name: Measure.of([metric(run) for run in runs], ends[name]) for name, metric in metrics.items()
+        },
+        goals=dict(task.goals),
+        published=[Published.of(figure) for figure in task.published],
+        cost=cost,
+        risk_coverage=_curve(task, runs),
+    )
+
+
+def _curve(task: Task, runs: Sequence[Measured]) -> Curve:
+    risks = [risk_coverage(*ranking(task, run.clean)) for run in runs]
+    count = len(risks[0])
+    coverage = np.arange(1, _CURVE_POINTS + 1) / _CURVE_POINTS
+    at = np.maximum(np.ceil(coverage * count).astype(int), 1) - 1
+    risk = np.mean([one[at] for one in risks], axis=0)
+    return Curve(
+        coverage=[round(100 * float(value), 2) for value in coverage],
+        risk=[round(100 * float(value), 2) for value in risk],
+    )
