@@ -1,6 +1,7 @@
 """A bundle: one trained model as a folder that can be served, checked and traced back to its rows.
 
-model.int8.onnx  tokenizer.json  head.npz  index.npz (specialists)  bundle.json  CARD.md
+model.int8.onnx  tokenizer.json  head.npz  index.npz (specialists)
+neighbours.npz (for explanations, may be absent)  bundle.json  CARD.md
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ MODEL_FILE = "model.int8.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 INDEX_FILE = "index.npz"
 HEAD_FILE = "head.npz"
+NEIGHBOURS_FILE = "neighbours.npz"
 
 
 class Probe(BaseModel):
@@ -76,9 +78,8 @@ def _sha256(path: Path) -> str:
 
 def write_card(folder: Path, card: Card) -> Card:
     """Hash the folder's files into the card, and write bundle.json and CARD.md. Returns the sealed card."""
-    names = [
-        name for name in (MODEL_FILE, TOKENIZER_FILE, HEAD_FILE, INDEX_FILE) if (folder / name).is_file()
-    ]
+    parts = (MODEL_FILE, TOKENIZER_FILE, HEAD_FILE, INDEX_FILE, NEIGHBOURS_FILE)
+    names = [name for name in parts if (folder / name).is_file()]
     sealed = card.model_copy(update={"files": {name: _sha256(folder / name) for name in names}})
     (folder / "bundle.json").write_text(sealed.model_dump_json(indent=1) + "\n", encoding="utf-8")
     (folder / "CARD.md").write_text(_page(sealed), encoding="utf-8")
@@ -119,6 +120,17 @@ def _table(head: tuple[str, str], rows: Mapping[str, object]) -> list[str]:
     ]
 
 
+def _quoting(card: Card) -> list[str]:
+    """What is to be said of the licences when the bundle quotes its training rows."""
+    if NEIGHBOURS_FILE not in card.files:
+        return []
+    return [
+        "",
+        f"`{NEIGHBOURS_FILE}` does quote training rows, to explain decisions by them: each stays under the "
+        "licence of its source in the table above, share-alike ones included.",
+    ]
+
+
 def _page(card: Card) -> str:
     """The card for people. Markdown."""
     sources = {
@@ -144,6 +156,7 @@ def _page(card: Card) -> str:
         "",
         "Rows under a share-alike licence stay in folders of their own with their licence; these weights are "
         "a result computed from them and contain none of their texts.",
+        *_quoting(card),
         "",
         "## Recipe",
         "",

@@ -16,6 +16,8 @@ EvidenceKind = Literal["knowledge", "record", "rule"]
 #: Labels of the router that are not domains: a person is asked for, or nobody here can help.
 HAND_OFF = "hand_off"
 OUT_OF_SCOPE = "out_of_scope"
+#: What a flip becomes when no label stands any more.
+ABSTAIN = "abstain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,54 @@ class PassageMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A training utterance near to a text: its label, and the cosine of both in [-1, 1]."""
+
+    text: str
+    label: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class WordWeight:
+    """A word `text[start:end]`: by how much the log-odds of the decision drop without it (natural log)."""
+
+    word: str
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """Words without which the decision is another: `becomes`, a label or ABSTAIN, at `confidence`."""
+
+    removed: tuple[str, ...]
+    becomes: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a model chose `label` for `text`: below `threshold` it abstains (0 for a label that always stands).
+    `flip` is None when nothing short flips it."""
+
+    text: str
+    label: str
+    confidence: float
+    threshold: float
+    runner_up: tuple[str, float]
+    words: tuple[WordWeight, ...]
+    flip: Flip | None
+    nearest: tuple[Neighbour, ...]
+    cpu_ms: float = 0.0
+
+    def costing(self, cpu_ms: float) -> Explanation:
+        """The same explanation with what it cost."""
+        return replace(self, cpu_ms=cpu_ms)
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a specialist made of an utterance, from one forward pass."""
 
@@ -117,6 +167,12 @@ class Reading:
     cpu_ms: float = 0.0
     #: What it can be read with besides its own slots.
     lent: tuple[Reference, ...] = ()
+    #: Only when it was asked for.
+    explanation: Explanation | None = None
+
+    def explained(self, explanation: Explanation) -> Reading:
+        """The same reading with its explanation, whose cost is added to its own."""
+        return replace(self, explanation=explanation, cpu_ms=self.cpu_ms + explanation.cpu_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from ruamel.yaml import YAML
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE
 from slmfleet.models.errors import DataFault
 from slmfleet.models.fleet import Fleet
-from slmfleet.models.slots import Gazetteers, find_phrases
+from slmfleet.models.phrases import Gazetteers, find_phrases
 from slmfleet.models.text import fingerprint
 
 

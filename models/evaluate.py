@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from slmfleet.models.amounts import number_span
 from slmfleet.models.calibrate import expected_calibration_error
-from slmfleet.models.data import Row
+from slmfleet.models.contracts import Slot
+from slmfleet.models.data import Row, Span
 from slmfleet.models.specialist import Specialist
 
 #: Sources of test rows that real shoppers wrote; the rest were written for tests or from templates.
@@ -77,8 +79,8 @@ def evaluate_specialist(specialist: Specialist, rows: Sequence[Row]) -> Speciali
             passage_hits += bool(reading.passages) and reading.passages[0].passage_id == row.passage
         if row.spans:
             names = {span.name for span in row.spans}
-            marked = {(span.name, span.start, span.end) for span in row.spans}
-            read = {(slot.name, slot.start, slot.end) for slot in reading.slots if slot.name in names}
+            marked = {_place(row.text, span) for span in row.spans}
+            read = {_place(row.text, slot) for slot in reading.slots if slot.name in names}
             true, found, both = true + len(marked), found + len(read), both + len(marked & read)
     return SpecialistResult(
         Share(sum(right), len(right)),
@@ -86,6 +88,17 @@ def evaluate_specialist(specialist: Specialist, rows: Sequence[Row]) -> Speciali
         2 * both / (true + found) if true else math.nan,
         expected_calibration_error(np.array(confidences), np.array(right)) if right else math.nan,
     )
+
+
+def _place(text: str, slot: Span | Slot) -> tuple[str, int, int]:
+    """What has to be equal for a slot to be right: its name and span, of an amount the span of its number.
+
+    Bitext marks the 500 of "$500", a reading has the currency too. Whether the sign belongs to an amount is a
+    convention of the marking and not what is measured, so both sides are brought to the number here, and
+    neither the source's rows nor the readings are changed to fit the other.
+    """
+    span = number_span(text, slot.start, slot.end) if slot.name == "amount" else (slot.start, slot.end)
+    return slot.name, *span
 
 
 def specialist_metrics(specialist: Specialist, rows: Sequence[Row]) -> dict[str, float]:

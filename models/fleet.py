@@ -24,7 +24,7 @@ from slmfleet.models.errors import Fault, FleetFault
 from slmfleet.models.facts import CUSTOMER_FACTS, ORDER_FACTS, PRODUCT_FACTS, placeholders
 from slmfleet.models.grounding import ungrounded
 from slmfleet.models.knowledge import Passage, read_passages
-from slmfleet.models.slots import Gazetteers
+from slmfleet.models.phrases import Gazetteers
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
 _Config = TypeVar("_Config", bound=BaseModel)
@@ -139,6 +139,13 @@ class Domain:
     passages: tuple[Passage, ...]
     folder: Path
     gazetteers: Gazetteers
+    #: The fleet's own settings that a domain reads by: see FleetConfig.
+    fixed_today: date | None = None
+    currency: str = "USD"
+
+    def today(self) -> date:
+        """As Fleet.today."""
+        return self.fixed_today or date.today()
 
     @property
     def name(self) -> str:
@@ -325,7 +332,7 @@ def _read_phrases(path: Path) -> dict[str, str]:
     return phrases
 
 
-def _load_domain(folder: Path, gazetteers: Gazetteers) -> Domain:
+def _load_domain(folder: Path, fleet: FleetConfig, gazetteers: Gazetteers) -> Domain:
     document = _read_yaml(folder / "domain.yaml")
     config = _validated(document, DomainConfig)
     if config.domain != folder.name:
@@ -338,7 +345,7 @@ def _load_domain(folder: Path, gazetteers: Gazetteers) -> Domain:
     faults = _domain_faults(document, config, passages)
     if faults:
         raise FleetFault(faults)
-    return Domain(config, passages, folder, gazetteers)
+    return Domain(config, passages, folder, gazetteers, fleet.today, fleet.currency)
 
 
 def load_fleet(folder: Path) -> Fleet:
@@ -363,7 +370,7 @@ def load_fleet(folder: Path) -> Fleet:
             )
             continue
         try:
-            domains[name] = _load_domain(folder / name, gazetteers)
+            domains[name] = _load_domain(folder / name, config, gazetteers)
         except FleetFault as fault:
             faults += fault.faults
     if faults:

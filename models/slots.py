@@ -1,74 +1,45 @@
-"""Slots with exact grammars: order and invoice numbers, e-mail, amounts, dates, and the retailer's phrases.
+"""Slots with exact grammars: order numbers, e-mail, amounts, dates, addresses, and the retailer's phrases.
 
 What has a grammar is found by rule, with certainty; what has none (a place, a person, a product that is not
-in the catalogue) is left to the specialist's slot head.
+in the catalogue) is left to the specialist's slot head. Every repetition in a grammar is bounded or has one
+way to match, so that the time for a text grows with its length and no faster.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
+from slmfleet.models import addresses, amounts
 from slmfleet.models.contracts import Slot
+from slmfleet.models.dates import FORMS, DateForm, date_value
+from slmfleet.models.phrases import Gazetteers, find_phrases
 
 #: Tag of the first word piece of a further request in the same text. No slot is called so.
 BOUNDARY: Final = "B-@request"
 
-#: A slot name -> {phrase in lower case -> its canonical form}.
-Gazetteers = Mapping[str, Mapping[str, str]]
 
-_MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
-    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
-)
-_DAY = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
-_COUNT = r"(?:\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten|couple of|few)"
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a value may depend on: the day a customer writes on (None: not known), the retailer's currency."""
+
+    today: date | None
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """One slot's pattern; group `value` is the span where the pattern also needs words around it."""
+    """One slot's pattern; group `value` is the span where the pattern also needs words around it.
+
+    `value` gives a match's normal form, or None for what only looks like the slot.
+    """
 
     name: str
     pattern: re.Pattern[str]
-
-
-def _grammar(name: str, pattern: str) -> Grammar:
-    return Grammar(name, re.compile(pattern, re.IGNORECASE))
-
-
-#: In order of precedence: a span taken by one is not offered to the next.
-GRAMMARS: Final[tuple[Grammar, ...]] = (
-    _grammar("email", r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
-    _grammar(
-        "invoice_id",
-        r"\b(?:invoices?|bill|receipt)\s*(?:number|num|no\.?|id)?\s*:*\s*(?P<value>#?[a-z]{0,4}-?\d{3,15})\b",
-    ),
-    _grammar("order_id", r"(?<![\w#])(?P<value>#?\s?W\d{7})\b"),
-    _grammar(
-        "order_id",
-        r"\b(?:orders?|purchase|tracking)\s*(?:number|num|no\.?|id)?\s*(?:is|was)?\s*:*\s*"
-        r"(?P<value>#?[a-z]{0,3}-?\d{4,15})\b",
-    ),
-    _grammar("order_id", r"(?<![\w#])(?P<value>#\d{4,15})\b"),
-    _grammar("date", r"\b\d{4}-\d{2}-\d{2}\b|\b\d{1,2}/\d{1,2}(?:/\d{2,4})?\b"),
-    _grammar(
-        "date",
-        rf"\b\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}\b(?:,?\s+\d{{4}})?"
-        rf"|\b{_MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?\b(?:,?\s+\d{{4}})?",
-    ),
-    _grammar("date", rf"\b{_COUNT}\s+(?:days?|weeks?|months?|years?)\s+(?:ago|back)\b"),
-    _grammar(
-        "date", rf"\b(?:yesterday|today|tomorrow|last\s+(?:week|month|{_DAY})|next\s+(?:week|{_DAY}))\b"
-    ),
-    _grammar("amount", r"(?:[$€£₹]|\b(?:usd|eur|rs\.?|inr)\s?)\s?\d[\d,]*(?:\.\d{1,2})?"),
-    _grammar(
-        "amount", r"\b\d[\d,]*(?:\.\d{1,2})?\s?(?:dollars?|bucks|usd|euros?|eur|pounds?|rupees?|cents?)\b"
-    ),
-)
-GRAMMAR_NAMES: Final = frozenset(grammar.name for grammar in GRAMMARS)
+    value: Callable[[re.Match[str], Situation], str | None]
 
 
 def normal_order_id(written: str) -> str:
@@ -76,46 +47,124 @@ def normal_order_id(written: str) -> str:
     return "#" + re.sub(r"[#\s]", "", written).upper()
 
 
-def _value(name: str, written: str) -> str:
-    return normal_order_id(written) if name == "order_id" else " ".join(written.split())
+def _order(match: re.Match[str], _: Situation) -> str | None:
+    groups = match.groupdict()
+    bare = groups["value"].isdecimal() and not groups.get("called")
+    # "the order 2024 catalogue": four bare digits that are a year are taken for one.
+    if bare and re.fullmatch(r"(?:19|20)\d\d", groups["value"]):
+        return None
+    return normal_order_id(groups["value"])
+
+
+def _reference(match: re.Match[str], _: Situation) -> str:
+    return re.sub(r"[#\s]", "", match["value"]).upper()
+
+
+def _phone(match: re.Match[str], _: Situation) -> str | None:
+    """Digits alone, after a plus where one was written: no country is guessed."""
+    digits = re.sub(r"\D", "", match["value"])
+    if not 7 <= len(digits) <= 15:
+        return None
+    return ("+" if match["value"].startswith("+") else "") + digits
+
+
+def _grammar(name: str, pattern: str, value: Callable[[re.Match[str], Situation], str | None]) -> Grammar:
+    return Grammar(name, re.compile(pattern, re.IGNORECASE), value)
+
+
+def _date_grammar(form: DateForm) -> Grammar:
+    return Grammar("date", form.pattern, lambda match, situation: date_value(form, match, situation.today))
+
+
+_CALLED = r"(?P<called>number|num\b|no\b\.?|id\b|code\b|ref(?:erence)?\b)?"
+_SAID = r"\s{0,3}(?:is|was)?[\s:]{0,3}"
+#: After a number of digits: what makes it a quantity or a price.
+_NO_NUMBER_AFTER = (
+    rf"(?![\w-]|[.,]\d|\s{{0,2}}(?:{amounts.MONEY_WORD}|items?|pieces|pcs|units?|people|models?)(?!\w))"
+)
+
+#: In order of precedence: a span taken by one is not offered to the next.
+GRAMMARS: Final[tuple[Grammar, ...]] = (
+    _grammar(
+        "email",
+        r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}",
+        lambda match, _: match[0].lower(),
+    ),
+    *(
+        _grammar("address", pattern, lambda match, _: addresses.address(match))
+        for pattern in addresses.PATTERNS
+    ),
+    # Before the invoices: in "bill #W7449508 to my other card" the number says what it is.
+    _grammar("order_id", r"(?<![\w#])(?P<value>(?:#\s?)?W\d{7})\b", _order),
+    _grammar("tracking_number", r"(?<!\w)(?P<value>1Z[0-9A-Z]{16})(?!\w)", _reference),
+    _grammar(
+        "tracking_number",
+        rf"\btracking\s{{0,3}}{_CALLED}{_SAID}(?P<value>#?\s?[a-z]{{0,3}}\d{{6,22}}[a-z]{{0,2}}){_NO_NUMBER_AFTER}",
+        _reference,
+    ),
+    _grammar(
+        "invoice_id",
+        rf"\b(?:invoices?|bill|receipt)\s{{0,3}}{_CALLED}{_SAID}(?P<value>#?\s?[a-z]{{0,4}}-?\d{{3,15}})"
+        rf"{_NO_NUMBER_AFTER}",
+        lambda match, _: "#" + _reference(match, _),
+    ),
+    _grammar(
+        "order_id",
+        rf"\b(?:orders?|purchase)\s{{0,3}}{_CALLED}{_SAID}"
+        rf"(?P<value>#?\s?(?:\d{{3}}-\d{{7}}-\d{{7}}|[a-z]{{0,3}}-?\d{{4,15}})){_NO_NUMBER_AFTER}",
+        _order,
+    ),
+    _grammar(
+        "phone",
+        r"\b(?:phone|telephone|mobile|cell|call|text|reach|ring|contact|whatsapp)\b(?:\s{1,2}(?:me|us|number|no))?"
+        r"(?:\s{1,2}(?:number|at|on))?\.?\s{0,2}(?:is|:)?\s{0,2}"
+        r"(?P<value>\+?\d(?:[\s().-]{0,2}\d){6,14})(?![\w-])",
+        _phone,
+    ),
+    _grammar("phone", r"(?<![\w+])(?P<value>\+\d(?:[\s().-]{0,2}\d){6,14})(?![\w-])", _phone),
+    _grammar(
+        "phone",
+        r"(?<![\w#.-])(?P<value>(?:1[\s.-])?(?:\(\d{3}\)\s?|\d{3}[\s.-])\d{3}[\s.-]\d{4}"
+        r"|0\d{2,4}[\s-]\d{3,4}[\s-]?\d{3,4})(?![\w-])",
+        _phone,
+    ),
+    _grammar("order_id", rf"(?<![\w#])(?P<value>#\s?\d{{4,15}}){_NO_NUMBER_AFTER}", _order),
+    *(_date_grammar(form) for form in FORMS),
+    *(
+        _grammar("amount", pattern, lambda match, situation: amounts.amount(match, situation.currency))
+        for pattern in amounts.PATTERNS
+    ),
+    *(
+        _grammar("postcode", pattern, lambda match, _: addresses.postcode(match))
+        for pattern in addresses.POSTCODE_PATTERNS
+    ),
+)
+GRAMMAR_NAMES: Final = frozenset(grammar.name for grammar in GRAMMARS)
 
 
 def _free(start: int, end: int, taken: Sequence[Slot]) -> bool:
     return all(end <= slot.start or start >= slot.end for slot in taken)
 
 
-def exact_slots(text: str, gazetteers: Gazetteers) -> tuple[Slot, ...]:
-    """Slots that a grammar or a phrase of the retailer's finds in `text`, by position, without overlap."""
+def exact_slots(
+    text: str, gazetteers: Gazetteers, today: date | None = None, currency: str = "USD"
+) -> tuple[Slot, ...]:
+    """Slots that a grammar or a phrase of the retailer's finds in `text`, by position, without overlap.
+
+    Relative dates are resolved against `today`; without it they keep their words. `currency` (ISO 4217) is
+    the retailer's.
+    """
+    situation = Situation(today, currency)
     found: list[Slot] = []
     for grammar in GRAMMARS:
         for match in grammar.pattern.finditer(text):
-            group = "value" if "value" in grammar.pattern.groupindex else 0
-            start, end = match.span(group)
+            start, end = match.span("value" if "value" in grammar.pattern.groupindex else 0)
             if _free(start, end, found):
-                found.append(Slot(grammar.name, _value(grammar.name, text[start:end]), start, end))
+                value = grammar.value(match, situation)
+                if value is not None:
+                    found.append(Slot(grammar.name, value, start, end))
     for name, phrases in gazetteers.items():
         for start, end, phrase in find_phrases(text, phrases):
             if _free(start, end, found):
                 found.append(Slot(name, phrases[phrase], start, end))
     return tuple(sorted(found, key=lambda slot: slot.start))
-
-
-def find_phrases(text: str, phrases: Mapping[str, str]) -> list[tuple[int, int, str]]:
-    """Whole-word occurrences (start, end, phrase) of `phrases` in `text`, longest first, without overlap."""
-    lower = text.lower()
-    if len(lower) != len(text):
-        # A few letters grow when lower-cased (the Turkish dotted capital I): offsets would not fit the text.
-        lower = "".join(character.lower() if len(character.lower()) == 1 else "?" for character in text)
-    found: list[tuple[int, int, str]] = []
-    words = [(match.start(), match.end()) for match in re.finditer(r"\w+", lower)]
-    longest = max((len(re.findall(r"\w+", phrase)) for phrase in phrases), default=0)
-    position = 0
-    while position < len(words):
-        for last in range(min(len(words), position + longest) - 1, position - 1, -1):
-            phrase = lower[words[position][0] : words[last][1]]
-            if phrase in phrases:
-                found.append((words[position][0], words[last][1], phrase))
-                position = last
-                break
-        position += 1
-    return found

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
-from slmfleet.models.bundle import INDEX_FILE, Card, read_card, size_bytes
+from slmfleet.models.bundle import INDEX_FILE, NEIGHBOURS_FILE, Card, read_card, size_bytes
 from slmfleet.models.calibrate import softmax
-from slmfleet.models.classifier import Classifier
-from slmfleet.models.contracts import ModelVersion, Reading, Slot
+from slmfleet.models.classifier import Classifier, Scores
+from slmfleet.models.contracts import Explanation, ModelVersion, Reading, Slot
 from slmfleet.models.encoder import Encoder, Encoding
 from slmfleet.models.errors import BundleFault, ModelBroken
+from slmfleet.models.explain import NEAREST, Scored, explain
 from slmfleet.models.fleet import Domain
 from slmfleet.models.knowledge import Passage
+from slmfleet.models.neighbours import NeighboursFile
 from slmfleet.models.retrieval import PassageIndex, Weights
 from slmfleet.models.slots import BOUNDARY, exact_slots
 
@@ -34,6 +37,7 @@ class Specialist:
         self._index = index
         self._weights = Weights(**card.passage_weights)
         self._version = ModelVersion(card.name, card.version)
+        self._neighbours = NeighboursFile(domain.folder / "bundle" / NEIGHBOURS_FILE)
 
     @classmethod
     def load(cls, domain: Domain) -> Specialist:
@@ -57,10 +61,7 @@ class Specialist:
     def read(self, text: str) -> Reading:
         """Intent, slots and passages of `text`. Raises ModelBroken for a model that answers nonsense."""
         started = time.thread_time()
-        try:
-            scores = self._classifier.score(text)
-        except ModelBroken as error:
-            raise ModelBroken(f"{self.card.name}: {error}") from error
+        scores = self._scores(text)
         encoding = scores.encoding
         passages = self._index.rank(text, encoding.embedding, scores.probabilities, self._weights)
         return Reading(
@@ -74,6 +75,25 @@ class Specialist:
             passage_is_evidence=bool(passages) and passages[0].score >= self._weights.floor,
             cpu_ms=(time.thread_time() - started) * 1e3,
         )
+
+    def explain(self, text: str) -> Explanation:
+        """Why `text` has the intent that `read` gives it. Raises ModelBroken, BundleFault.
+
+        Dozens of passes where reading takes one.
+        """
+        started = time.thread_time()
+        nearest = self._neighbours.nearest(self._scores(text).encoding.embedding, NEAREST)
+        explanation = explain(self._score, text, self.card.labels, self.card.threshold, nearest)
+        return explanation.costing((time.thread_time() - started) * 1e3)
+
+    def _score(self, texts: Sequence[str]) -> Scored:
+        return Scored.of([self._scores(text) for text in texts])
+
+    def _scores(self, text: str) -> Scores:
+        try:
+            return self._classifier.score(text)
+        except ModelBroken as error:
+            raise ModelBroken(f"{self.card.name}: {error}") from error
 
     def probe(self) -> None:
         """Ask the model the question on its card. Raises ModelBroken when it cannot answer it."""
@@ -91,7 +111,8 @@ class Specialist:
             )
 
     def _slots(self, text: str, encoding: Encoding) -> tuple[Slot, ...]:
-        exact = exact_slots(text, self._domain.gazetteers)
+        domain = self._domain
+        exact = exact_slots(text, domain.gazetteers, domain.today(), domain.currency)
         learned = [
             slot
             for slot in learned_slots(text, encoding, self.card.slot_labels)

@@ -22,6 +22,7 @@ from slmfleet.models.fleet import Domain, Fleet
 from slmfleet.models.learn import Base, Lesson, learn, signals_of
 from slmfleet.models.mixture import Mixture
 from slmfleet.models.mixture_fit import MIN_ROWS, fit_mixture
+from slmfleet.models.neighbours_fit import SPECIALIST_BYTES, write_neighbours
 from slmfleet.models.recipes import SPECIALIST
 from slmfleet.models.retrieval import PassageIndex, Weights, fit_weights
 from slmfleet.models.specialist import Specialist, passage_text
@@ -121,6 +122,7 @@ def train_specialist(
     classifier = Classifier.load(folder, mixture)
     index = _write_index(classifier, domain, kept, labels, folder)
     weights = _passage_weights(classifier, index, held, place)
+    write_neighbours(folder, classifier.encoder, kept, lambda row: row.intent, SPECIALIST_BYTES)
     card = Card(
         kind="specialist",
         name=domain.name,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from slmfleet.models.bundle import Card, read_card, size_bytes
-from slmfleet.models.classifier import Classifier
-from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision, ModelVersion
+from slmfleet.models.bundle import NEIGHBOURS_FILE, Card, read_card, size_bytes
+from slmfleet.models.classifier import Classifier, Scores
+from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision, Explanation, ModelVersion
 from slmfleet.models.errors import BundleFault, ModelBroken
+from slmfleet.models.explain import NEAREST, Scored, explain
 from slmfleet.models.fleet import Fleet
+from slmfleet.models.neighbours import NeighboursFile
 from slmfleet.models.text import without_references
 from slmfleet.router.negation import retracted
 from slmfleet.router.policy import combine, decide
@@ -19,17 +22,21 @@ from slmfleet.router.split import Clause, boundaries, clauses
 class Router:
     """Classifies an utterance over the domains, HAND_OFF and OUT_OF_SCOPE, with a calibrated confidence."""
 
-    def __init__(self, card: Card, classifier: Classifier, bytes_: int) -> None:
+    def __init__(
+        self, card: Card, classifier: Classifier, bytes_: int, neighbours: NeighboursFile | None = None
+    ) -> None:
         self.card = card
         self.bytes = bytes_
         self._classifier = classifier
+        self._neighbours = neighbours
         self._version = ModelVersion(card.name, card.version)
 
     @classmethod
     def load(cls, folder: Path) -> Router:
         """The router of a bundle folder. Raises BundleFault, ModelBroken."""
         card = read_card(folder, "router")
-        router = cls(card, Classifier.load(folder, card.mixture), size_bytes(folder))
+        classifier = Classifier.load(folder, card.mixture)
+        router = cls(card, classifier, size_bytes(folder), NeighboursFile(folder / NEIGHBOURS_FILE))
         router.probe()
         return router
 
@@ -63,12 +70,30 @@ class Router:
         started = time.thread_time()
         return self._read(Clause(text, 0, len(text))).costing((time.thread_time() - started) * 1e3)
 
-    def _read(self, clause: Clause) -> Decision:
+    def explain(self, text: str) -> Explanation:
+        """Why `text`, taken for one request, goes where it goes. Raises ModelBroken, BundleFault.
+
+        Dozens of passes where routing takes one.
+        """
+        started = time.thread_time()
+        scores = self._scores(text)
+        nearest = self._neighbours.nearest(scores.encoding.embedding, NEAREST) if self._neighbours else ()
+        explanation = explain(
+            self._score, text, self.card.labels, self.card.threshold, nearest, (HAND_OFF, OUT_OF_SCOPE)
+        )
+        return explanation.costing((time.thread_time() - started) * 1e3)
+
+    def _score(self, texts: Sequence[str]) -> Scored:
+        return Scored.of([self._scores(text) for text in texts])
+
+    def _scores(self, text: str) -> Scores:
         try:
-            scores = self._classifier.score(without_references(clause.text))
+            return self._classifier.score(without_references(text))
         except ModelBroken as error:
             raise ModelBroken(f"router: {error}") from error
-        return decide(clause, self.card.labels, scores, self.card.threshold, self._version)
+
+    def _read(self, clause: Clause) -> Decision:
+        return decide(clause, self.card.labels, self._scores(clause.text), self.card.threshold, self._version)
 
     def probe(self) -> None:
         """Ask the model the question on its card. Raises ModelBroken when it cannot answer it."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from slmfleet.models.classifier import Scores
+from slmfleet.models.classifier import Scores, runner_up
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision, ModelVersion, Route
 from slmfleet.router.phrases import asks
 from slmfleet.router.split import Clause
@@ -25,16 +23,12 @@ def decide(
     Only a dispatch to a domain can be a wrong dispatch, so only it must reach `threshold`. HAND_OFF and
     OUT_OF_SCOPE stand as they are: neither answers anything, and a doubtful one is a hand-off anyway.
     """
-    order = np.argsort(-scores.probabilities, kind="stable")
-    best, second = labels[order[0]], labels[order[1]]
-    confidence = scores.confidence
-    # What is left of the whole goes to the others as their probabilities are, so that the two compare.
-    others = max(1 - float(scores.probabilities[order[0]]), 1e-12)
-    runner_up = min(confidence, (1 - confidence) * float(scores.probabilities[order[1]]) / others)
+    best, confidence = labels[scores.best], scores.confidence
+    second, second_confidence = runner_up(scores.probabilities, confidence)
     return Decision(
         routes=(Route(best, confidence, clause.text, clause.start),),
         threshold=threshold,
-        runner_up=(second, runner_up),
+        runner_up=(labels[second], second_confidence),
         abstained=best not in (HAND_OFF, OUT_OF_SCOPE) and confidence < threshold,
         model=model,
     )

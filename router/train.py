@@ -12,6 +12,7 @@ from slmfleet.models.data import Corpus, hold_out
 from slmfleet.models.fitting import Progress, Recipe
 from slmfleet.models.fleet import Fleet
 from slmfleet.models.learn import Base, Lesson, learn
+from slmfleet.models.neighbours_fit import ROUTER_BYTES, ROUTER_TEMPLATES_PER_LABEL, write_neighbours
 from slmfleet.models.recipes import ROUTER
 from slmfleet.models.text import without_references
 from slmfleet.models.train import BASE, calibrate, choose_probe, recipe_for_card, trained_from
@@ -40,6 +41,9 @@ def train_router(
         learned.classifier, lesson, written, fleet.config.router.max_wrong_domain_rate, len(fleet.domains)
     )
     classifier = Classifier.load(folder, mixture)
+    write_neighbours(
+        folder, classifier.encoder, kept, lambda row: row.domain, ROUTER_BYTES, ROUTER_TEMPLATES_PER_LABEL
+    )
     card = Card(
         kind="router",
         name="router",

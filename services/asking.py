@@ -1,4 +1,4 @@
-"""`slmfleet ask`: the pipeline in this process, for the turns of one conversation."""
+"""`slmfleet ask` and `explain`: the pipeline in this process, for the turns of one conversation."""
 
 from __future__ import annotations
 
@@ -28,13 +28,17 @@ def load_models(fleet: Fleet) -> tuple[Router, dict[str, Specialist]]:
     return Router.of(fleet), specialists
 
 
-def answer_here(settings: Settings, text: str, token: str | None) -> AnswerBody:
+def answer_here(settings: Settings, text: str, token: str | None, explain: bool = False) -> AnswerBody:
     """The answer to `text`, asked by the customer of `token`. Raises as `converse_here` does."""
-    return converse_here(settings, [text], token)[0]
+    return converse_here(settings, [text], token, explain)[0]
 
 
-def converse_here(settings: Settings, texts: Sequence[str], token: str | None) -> list[AnswerBody]:
+def converse_here(
+    settings: Settings, texts: Sequence[str], token: str | None, explain: bool = False
+) -> list[AnswerBody]:
     """The answers to `texts`, the turns of one conversation with the customer of `token`.
+
+    They come with their explanations when asked for.
 
     Raises InvalidQuery, Unauthenticated, FleetFault, BundleFault, ModelBroken.
     """
@@ -49,7 +53,8 @@ def converse_here(settings: Settings, texts: Sequence[str], token: str | None) -
     session = "here" if len(bodies) > 1 else None
     with ThreadPoolExecutor(1) as executor:
         pipeline = load_pipeline(settings, parts, executor).pipeline
-        return asyncio.run(pipeline.answer_all([Query(body.text, customer, session) for body in bodies]))
+        queries = [Query(body.text, customer, session, explain=explain) for body in bodies]
+        return asyncio.run(pipeline.answer_all(queries))
 
 
 def printed(body: AnswerBody) -> Group:

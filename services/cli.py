@@ -1,4 +1,4 @@
-"""One command, `slmfleet`: up ask train evaluate bench check token."""
+"""One command, `slmfleet`: up ask explain train evaluate bench check token."""
 
 from __future__ import annotations
 
@@ -77,6 +77,25 @@ def ask(
         if len(text) > 1:
             console.print(f"> {question}", markup=False)
         console.print(printed(body))
+
+
+@app.command()
+def explain(
+    text: Annotated[str, typer.Argument(help="The question, in a customer's words.")],
+    fleet: FleetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Explain a decision: which words weigh, what would flip it, what it was learned from."""
+    from slmfleet.services.asking import answer_here
+    from slmfleet.services.explaining import printed
+
+    with _plainly():
+        told = answer_here(load_settings(fleet_dir=fleet), text, None, explain=True).explanation
+        assert told is not None
+        if as_json:
+            print(told.model_dump_json(indent=2))
+        else:
+            Console(highlight=False).print(printed(told))
 
 
 @app.command()

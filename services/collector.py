@@ -14,20 +14,22 @@ from typing import Generic, TypeVar
 
 from slmfleet.models.errors import ModelBroken, Overloaded
 
+Text = TypeVar("Text")
 Result = TypeVar("Result")
-_Waiter = tuple[str, "asyncio.Future[Result]"]
+_Waiter = tuple[Text, "asyncio.Future[Result]"]
 
 
-class AdaptiveCollector(Generic[Result]):
+class AdaptiveCollector(Generic[Text, Result]):
     """Turns single reads into calls of at most `cap` texts, at most `lanes` calls at a time.
 
-    `call` returns one result a text, in order. `max_waiting` texts may wait; one more is refused.
+    A text may be a string or say more of what is asked. `call` returns one result a text, in order.
+    `max_waiting` texts may wait; one more is refused.
     `lanes` is for a specialist of several replicas: with one call at a time only one of them would work.
     """
 
     def __init__(
         self,
-        call: Callable[[list[str]], Awaitable[list[Result]]],
+        call: Callable[[list[Text]], Awaitable[list[Result]]],
         cap: int = 64,
         max_waiting: int = 1_024,
         lanes: int = 1,
@@ -36,10 +38,10 @@ class AdaptiveCollector(Generic[Result]):
         self._cap = cap
         self._max_waiting = max_waiting
         self._lanes = lanes
-        self._waiting: deque[_Waiter[Result]] = deque()
+        self._waiting: deque[_Waiter[Text, Result]] = deque()
         self._in_flight: set[asyncio.Task[None]] = set()
 
-    async def read(self, text: str) -> Result:
+    async def read(self, text: Text) -> Result:
         """The result for `text`. Raises Overloaded, or whatever the call it travelled in raised."""
         if len(self._waiting) >= self._max_waiting:
             self._drop_gone()
@@ -56,7 +58,7 @@ class AdaptiveCollector(Generic[Result]):
 
     def _send(self) -> None:
         while self._waiting and len(self._in_flight) < self._lanes:
-            batch: list[_Waiter[Result]] = []
+            batch: list[_Waiter[Text, Result]] = []
             while self._waiting and len(batch) < self._cap:
                 waiter = self._waiting.popleft()
                 if not waiter[1].done():
@@ -71,7 +73,7 @@ class AdaptiveCollector(Generic[Result]):
         self._in_flight.discard(task)
         self._send()
 
-    async def _run(self, batch: list[_Waiter[Result]]) -> None:
+    async def _run(self, batch: list[_Waiter[Text, Result]]) -> None:
         try:
             results = await self._call([text for text, _ in batch])
         except asyncio.CancelledError:
@@ -88,7 +90,7 @@ class AdaptiveCollector(Generic[Result]):
                 future.set_result(result)
 
 
-def _fail(batch: list[_Waiter[Result]], error: Exception) -> None:
+def _fail(batch: list[_Waiter[Text, Result]], error: Exception) -> None:
     for _, future in batch:
         if not future.done():
             future.set_exception(error)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from slmfleet.models.contracts import HAND_OFF, Decision, Part, Reading, Reference, Route, Slot
-from slmfleet.models.slots import Gazetteers, exact_slots, normal_order_id
+from slmfleet.models.phrases import Gazetteers
+from slmfleet.models.slots import exact_slots, normal_order_id
 from slmfleet.router.follow_up import anchor, bare_reference, contextual, elliptical, leans, points_at
 from slmfleet.router.policy import sure
 from slmfleet.services.sessions import Turn

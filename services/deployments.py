@@ -19,7 +19,7 @@ from ray.serve.handle import DeploymentHandle
 from slmfleet.models.contracts import Reading
 from slmfleet.models.errors import DeadlineExceeded, ModelBroken, Overloaded
 from slmfleet.services.current import Current
-from slmfleet.services.dispatch import GuardedSpecialist
+from slmfleet.services.dispatch import GuardedSpecialist, Question
 from slmfleet.services.fleet_loading import LoadedFleet, ModelFacts, Parts, load_pipeline
 from slmfleet.services.gateway import Gateway
 from slmfleet.services.sessions import SessionsHere
@@ -93,10 +93,11 @@ class SpecialistReplica:
         specialist, facts = self._parts.specialist(self._settings, fleet, self._domain)
         return GuardedSpecialist(self._domain, specialist), facts
 
-    async def read_all(self, texts: list[str]) -> list[Reading | ModelBroken]:
-        """One outcome a text, in order."""
+    async def read_all(self, questions: list[Question]) -> list[Reading | ModelBroken]:
+        """One outcome a question, in order."""
         specialist, _ = self._current.value
-        return await asyncio.get_running_loop().run_in_executor(self._executor, specialist.read_all, texts)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, specialist.read_all, questions)
 
     async def check(self) -> str | None:
         """What is wrong: the probe, or a read that failed since the last good probe."""
@@ -131,9 +132,9 @@ class AcrossRay:
         self._handle = handle
         self._timeout_s = timeout_s
 
-    async def read_all(self, texts: list[str]) -> list[Reading | ModelBroken]:
-        """One outcome a text. Raises ModelBroken, Overloaded, DeadlineExceeded."""
-        outcomes: list[Reading | ModelBroken] = await self._answer(self._handle.read_all.remote(texts))
+    async def read_all(self, questions: list[Question]) -> list[Reading | ModelBroken]:
+        """One outcome a question. Raises ModelBroken, Overloaded, DeadlineExceeded."""
+        outcomes: list[Reading | ModelBroken] = await self._answer(self._handle.read_all.remote(questions))
         return outcomes
 
     async def check(self) -> str | None:

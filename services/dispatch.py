@@ -6,14 +6,23 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Protocol
 
-from slmfleet.models.contracts import Reading
+from slmfleet.models.contracts import Explanation, Reading
 from slmfleet.models.errors import ModelBroken, SlmfleetError
 from slmfleet.services.collector import AdaptiveCollector
 from slmfleet.services.guard import Guard, Probed
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A text for a specialist, and whether its reading is to be explained."""
+
+    text: str
+    explain: bool = False
 
 
 class Dispatcher(Protocol):
@@ -24,8 +33,8 @@ class Dispatcher(Protocol):
         """Domains that have a specialist here."""
         ...
 
-    async def read(self, domain: str, text: str) -> Reading:
-        """What the domain's specialist makes of `text`. Raises ModelBroken, Overloaded."""
+    async def read(self, domain: str, text: str, explain: bool = False) -> Reading:
+        """What the domain's specialist makes of `text`, explained or not. Raises ModelBroken, Overloaded."""
         ...
 
     async def faults(self) -> dict[str, str | None]:
@@ -40,12 +49,16 @@ class Specialist(Probed, Protocol):
         """Intent, slots and passages of `text`. Raises ModelBroken."""
         ...
 
+    def explain(self, text: str) -> Explanation:
+        """Why `text` has the intent that `read` gives it. Raises ModelBroken."""
+        ...
+
 
 class RemoteSpecialist(Protocol):
     """One domain's model in another process."""
 
-    async def read_all(self, texts: list[str]) -> list[Reading | ModelBroken]:
-        """One outcome a text, in order: a text that breaks the model must not fail its neighbours.
+    async def read_all(self, questions: list[Question]) -> list[Reading | ModelBroken]:
+        """One outcome a question, in order: a text that breaks the model must not fail its neighbours.
 
         Raises ModelBroken, Overloaded, DeadlineExceeded when there is no answer at all.
         """
@@ -63,21 +76,23 @@ class GuardedSpecialist:
         self._specialist = specialist
         self.guard = Guard(f"the {domain} specialist", specialist)
 
-    def read(self, text: str) -> Reading:
+    def read(self, text: str, explain: bool = False) -> Reading:
         """What the specialist makes of `text`. Raises ModelBroken, whatever the model raised."""
-        return self.guard.call(self._specialist.read, text)
+        reading = self.guard.call(self._specialist.read, text)
+        return reading.explained(self.guard.call(self._specialist.explain, text)) if explain else reading
 
-    def read_all(self, texts: list[str]) -> list[Reading | ModelBroken]:
-        """One outcome a text. Texts are read one by one.
+    def read_all(self, questions: list[Question]) -> list[Reading | ModelBroken]:
+        """One outcome a question. Texts are read one by one.
 
         Dynamic int8 quantisation scales by the whole batch, so in a batch the decision on one customer's
-        words would depend on another's.
+        words would depend on another's. An explanation takes as long as dozens of readings, and those that
+        travel with it wait for it: explanations are for people who look into a decision, not for traffic.
         """
-        return [self._outcome(text) for text in texts]
+        return [self._outcome(question) for question in questions]
 
-    def _outcome(self, text: str) -> Reading | ModelBroken:
+    def _outcome(self, question: Question) -> Reading | ModelBroken:
         try:
-            return self.read(text)
+            return self.read(question.text, question.explain)
         except ModelBroken as error:
             return error
 
@@ -94,12 +109,13 @@ class ColocatedDispatcher:
         """Domains that have a specialist here."""
         return frozenset(self._specialists)
 
-    async def read(self, domain: str, text: str) -> Reading:
-        """What the domain's specialist makes of `text`. Raises ModelBroken."""
+    async def read(self, domain: str, text: str, explain: bool = False) -> Reading:
+        """What the domain's specialist makes of `text`, explained or not. Raises ModelBroken."""
         specialist = self._specialists.get(domain)
         if specialist is None:
             raise ModelBroken(f"there is no specialist for {domain}")
-        return await asyncio.get_running_loop().run_in_executor(self._executor, specialist.read, text)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, specialist.read, text, explain)
 
     async def faults(self) -> dict[str, str | None]:
         """Domain -> None, or what is wrong: its probe, or a read that failed since its last good probe."""
@@ -146,12 +162,12 @@ class SplitDispatcher:
         """Domains that have a specialist somewhere."""
         return frozenset(self._remotes)
 
-    async def read(self, domain: str, text: str) -> Reading:
+    async def read(self, domain: str, text: str, explain: bool = False) -> Reading:
         """What the domain's specialist makes of `text`. Raises ModelBroken, Overloaded, DeadlineExceeded."""
         collector = self._collectors.get(domain)
         if collector is None:
             raise ModelBroken(f"there is no specialist for {domain}")
-        outcome = await collector.read(text)
+        outcome = await collector.read(Question(text, explain))
         if isinstance(outcome, ModelBroken):
             raise outcome
         return outcome

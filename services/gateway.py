@@ -267,7 +267,14 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 
 def _query_of(body: QueryBody, customer: str | None) -> Query:
-    return Query(body.text, customer, body.session_id, body.locale, tuple(body.history))
+    return Query(
+        text=body.text,
+        customer=customer,
+        session_id=body.session_id,
+        locale=body.locale,
+        history=tuple(body.history),
+        explain=body.explain,
+    )
 
 
 def _json(content: str | bytes, status: int = 200) -> Response:

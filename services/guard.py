@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from slmfleet.models.contracts import Decision
+from slmfleet.models.contracts import Decision, Explanation
 from slmfleet.models.errors import ModelBroken
 
 T = TypeVar("T")
@@ -30,6 +30,10 @@ class RouterModel(Probed, Protocol):
 
     def route_whole(self, text: str) -> Decision:
         """The decision for `text` as one request. Raises ModelBroken."""
+        ...
+
+    def explain(self, text: str) -> Explanation:
+        """Why `text` as one request goes where it goes. Raises ModelBroken."""
         ...
 
 
@@ -92,3 +96,7 @@ class GuardedRouter:
     def route_whole(self, text: str) -> Decision:
         """The decision for `text` as one request. Raises ModelBroken, whatever the router raised."""
         return self.guard.call(self._router.route_whole, text)
+
+    def explain(self, text: str) -> Explanation:
+        """Why `text` goes where it goes. Raises ModelBroken, whatever the router raised."""
+        return self.guard.call(self._router.explain, text)

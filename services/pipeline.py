@@ -14,14 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
-from slmfleet.models.contracts import Answer, Decision, ModelVersion, Reading, Route
-from slmfleet.models.slots import Gazetteers
-from slmfleet.services.conversation import Router, in_query, merged, route_in_context, told, turn_of
+from slmfleet.models.contracts import Answer, Decision, Explanation, ModelVersion, Reading, Route
+from slmfleet.models.phrases import Gazetteers
+from slmfleet.services import conversation
+from slmfleet.services.conversation import in_query, merged, route_in_context, told, turn_of
 from slmfleet.services.dispatch import Dispatcher
+from slmfleet.services.explaining import explanations_body
 from slmfleet.services.schemas import (
     AnswerBody,
     CostBody,
     EvidenceBody,
+    ExplanationsBody,
     ModelBody,
     PartBody,
     RouteBody,
@@ -39,7 +42,8 @@ class Query:
     """A question and who asks. `customer` is None, or was taken from a verified token.
 
     `history` is what the same person said before, oldest first, where the asker keeps track of that; it then
-    stands for what the session remembers.
+    stands for what the session remembers. A query that is to be explained is always computed: a cached
+    answer has no explanation.
     """
 
     text: str
@@ -47,6 +51,15 @@ class Query:
     session_id: str | None = None
     locale: str = "en-US"
     history: tuple[str, ...] = ()
+    explain: bool = False
+
+
+class Router(conversation.Router, Protocol):
+    """Decides which specialists read a text, and can say why."""
+
+    def explain(self, text: str) -> Explanation:
+        """Why `text`, taken for one request, goes where it goes. Raises ModelBroken."""
+        ...
 
 
 class Replier(Protocol):
@@ -89,7 +102,7 @@ class Pipeline:
         turns = await self._before(query)
         routed = await self._run(route_in_context, self._router, query.text, turns)
         decision = routed.decision
-        read = merged(routed, await self._read(decision))
+        read = merged(routed, await self._read(decision, query.explain))
         readings = in_query(routed, query.text, read, turns)
         answer, reply_cpu_ms = await self._run(self._timed_reply, query, decision, readings)
         if query.session_id is not None:
@@ -97,7 +110,14 @@ class Pipeline:
             if turn is not None:
                 await self._sessions.remember(query.customer, query.session_id, turn)
         cpu_ms = decision.cpu_ms + sum(reading.cpu_ms for reading in readings) + reply_cpu_ms
-        return self._body(query, decision, answer, cpu_ms, (time.perf_counter() - started) * 1e3)
+        explanation = None
+        if query.explain:
+            # What the first route was decided from: a clause of the text, or the text behind an earlier turn.
+            route = await self._run(self._router.explain, decision.routes[0].text)
+            cpu_ms += route.cpu_ms
+            explanation = explanations_body(route, readings)
+        latency_ms = (time.perf_counter() - started) * 1e3
+        return self._body(query, decision, answer, cpu_ms, latency_ms, explanation)
 
     async def answer_all(self, queries: Sequence[Query]) -> list[AnswerBody]:
         """Answer several queries, in order. Raises as `answer` does, for the whole batch.
@@ -124,13 +144,13 @@ class Pipeline:
             return ()
         return await self._sessions.turns(query.customer, query.session_id)
 
-    async def _read(self, decision: Decision) -> list[tuple[Route, Reading]]:
+    async def _read(self, decision: Decision, explain: bool) -> list[tuple[Route, Reading]]:
         """Each route that has a specialist, with what it made of the route's text; all at once."""
         if decision.abstained:
             return []
         routes = [route for route in decision.routes if route.domain in self._dispatcher.domains]
         readings = await asyncio.gather(
-            *(self._dispatcher.read(route.domain, route.text) for route in routes)
+            *(self._dispatcher.read(route.domain, route.text, explain) for route in routes)
         )
         return list(zip(routes, readings, strict=True))
 
@@ -146,7 +166,13 @@ class Pipeline:
         return answer, (time.thread_time() - started) * 1e3
 
     def _body(
-        self, query: Query, decision: Decision, answer: Answer, cpu_ms: float, latency_ms: float
+        self,
+        query: Query,
+        decision: Decision,
+        answer: Answer,
+        cpu_ms: float,
+        latency_ms: float,
+        explanation: ExplanationsBody | None,
     ) -> AnswerBody:
         first = decision.routes[0]
         return AnswerBody(
@@ -186,6 +212,7 @@ class Pipeline:
                 energy_source="estimated",
             ),
             session_id=query.session_id,
+            explanation=explanation,
         )
 
 

@@ -53,6 +53,8 @@ class QueryBody(BaseModel):
         max_length=MAX_HISTORY,
         description="What the same customer wrote before, oldest first; stands for the session's memory.",
     )
+    #: Costs dozens of passes through the models, and such an answer never comes from a cache.
+    explain: bool = False
 
 
 class BatchBody(BaseModel):
@@ -121,6 +123,76 @@ class RouteBody(BaseModel):
     model: ModelBody
 
 
+class LabelBody(BaseModel):
+    """A label that a model knows, and how likely it took it to be."""
+
+    label: str
+    confidence: float
+
+
+class WordBody(BaseModel):
+    """A word of the text and its weight: by how much the log-odds of the decision drop without it.
+
+    Of long texts a word is a group of neighbouring ones. `start` and `end` are character offsets into the
+    explanation's text.
+    """
+
+    word: str
+    start: int
+    end: int
+    weight: float
+
+
+class FlipBody(BaseModel):
+    """Without the words of `removed` the decision is `becomes`: another label, or `abstain`."""
+
+    removed: list[str]
+    becomes: str
+    confidence: float
+
+
+class NeighbourBody(BaseModel):
+    """A training utterance near to the text; never what a customer wrote."""
+
+    text: str
+    label: str
+    similarity: float
+
+
+class ExplanationBody(BaseModel):
+    """Why a model chose `label` for `text`, which is what it was given of the query; below `threshold` it
+    abstains (0 for a label that stands however sure). `flip` is null when nothing short flips it."""
+
+    text: str
+    label: str
+    confidence: float
+    threshold: float
+    runner_up: LabelBody
+    words: list[WordBody]
+    flip: FlipBody | None
+    nearest: list[NeighbourBody]
+
+
+class PartExplanationBody(ExplanationBody):
+    """Why the specialist of `domain` chose an intent."""
+
+    domain: str
+
+
+class ExplanationsBody(BaseModel):
+    """Why the query was routed so, and why each specialist that read it chose its intent.
+
+    Of a query with several requests `route` is about the first one, taken alone; each of `parts` is about its
+    own.
+    A follow-up is explained together with the earlier words that it was read with. One that only names what
+    was asked for ("#W7678072") keeps the decision of the question before, and what is explained is what the
+    models make of both.
+    """
+
+    route: ExplanationBody
+    parts: list[PartExplanationBody]
+
+
 class CostBody(BaseModel):
     """What this answer cost. CPU time is measured; energy is estimated from it where it cannot be."""
 
@@ -141,6 +213,8 @@ class AnswerBody(BaseModel):
     cache: Literal["hit", "miss", "bypass"]
     cost: CostBody
     session_id: str | None = None
+    #: Only where the query asked for it.
+    explanation: ExplanationsBody | None = None
 
 
 class BatchAnswerBody(BaseModel):

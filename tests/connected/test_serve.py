@@ -57,6 +57,16 @@ def test_both_placements_answer_the_same(shop: Deployed) -> None:
     assert shop.client.get("/readyz").json()["checks"] == {"router": "ok", "shipping": "ok", "returns": "ok"}
 
 
+def test_an_explanation_comes_from_wherever_the_specialist_is(shop: Deployed) -> None:
+    asked = {"text": "track it fast", "explain": True}
+    told = shop.client.post("/v1/queries", json=asked).json()["explanation"]
+    assert told["route"]["label"] == "shipping"
+    assert [(part["domain"], part["label"]) for part in told["parts"]] == [("shipping", "track")]
+    assert told["parts"][0]["flip"] == {"removed": ["track"], "becomes": "speed", "confidence": 0.8}
+    assert told["parts"][0]["nearest"][0]["text"] == "a row about track"
+    assert shop.ask("track it fast").json()["explanation"] is None
+
+
 def test_refusals_arrive_whole(shop: Deployed) -> None:
     big = shop.client.post("/v1/queries", content=b" " * 10_000_000, headers=JSON)
     assert (big.status_code, big.json()["type"]) == (413, "urn:slmfleet:problem:too-large")

@@ -11,18 +11,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from slmfleet.models.contracts import (
     HAND_OFF,
     Answer,
     Decision,
     Evidence,
+    Explanation,
     ModelVersion,
+    Neighbour,
     Part,
     PassageMatch,
     Reading,
     Route,
 )
 from slmfleet.models.errors import BundleFault, ModelBroken, Unauthenticated
+from slmfleet.models.explain import Scored, explain
 from slmfleet.models.fleet import Fleet, load_fleet
 from slmfleet.services.dispatch import Specialist
 from slmfleet.services.fleet_loading import ModelFacts
@@ -39,6 +44,18 @@ KEYS = {"key-of-the-shop"}
 
 def _count(text: str, words: Sequence[str]) -> int:
     return sum(text.lower().split().count(word) for word in words)
+
+
+def _explained(text: str, words: dict[str, tuple[str, ...]], threshold: float) -> Explanation:
+    """Why `text` has the label whose `words` occur most."""
+
+    def score(texts: Sequence[str]) -> Scored:
+        counts = np.array([[1 + 3 * _count(one, words[label]) for label in words] for one in texts])
+        chances = np.asarray(counts / counts.sum(1, keepdims=True))
+        return Scored(chances, chances.max(1))
+
+    nearest = [Neighbour(f"a row about {label}", label, 0.9) for label in words]
+    return explain(score, text, list(words), threshold, nearest)
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,11 @@ class WordRouter:
             model=ModelVersion("router", "000000000001"),
             cpu_ms=(time.thread_time() - started) * 1e3,
         )
+
+    def explain(self, text: str) -> Explanation:
+        started = time.thread_time()
+        words = {domain: sum(intents.values(), ()) for domain, intents in WORDS.items()}
+        return _explained(text, words, 0.3).costing((time.thread_time() - started) * 1e3)
 
     def route_whole(self, text: str) -> Decision:
         started = time.thread_time()
@@ -116,6 +138,13 @@ class WordSpecialist:
             passage_is_evidence=counts[intent] > 0,
             cpu_ms=(time.thread_time() - started) * 1e3,
         )
+
+    def explain(self, text: str) -> Explanation:
+        started = time.thread_time()
+        if "opaque" in text:
+            raise RuntimeError("a fault while explaining")
+        explanation = _explained(text, WORDS[self.domain], 0.4)
+        return explanation.costing((time.thread_time() - started) * 1e3)
 
     def probe(self) -> None:
         if (self.folder / f"{self.domain}.broken").exists():

@@ -101,3 +101,12 @@ def test_any_text_is_read_within_the_token_limit(text: str) -> None:
         *(SHOP_DIR / "returns" / "bundle" / name for name in ("model.int8.onnx", "tokenizer.json"))
     )
     assert len(read_tokens(encoder._tokenizer, text)[0]) <= MAX_TOKENS
+
+
+def test_slots_are_resolved_on_the_shops_day() -> None:
+    reading = Specialist.load(FLEET.domains["returns"]).read("bought it yesterday for $20, order W2611340")
+    assert [(slot.name, slot.value) for slot in reading.slots] == [
+        ("date", "2026-06-14"),
+        ("amount", "20 USD"),
+        ("order_id", "#W2611340"),
+    ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,15 @@ def test_the_shop_is_without_fault_and_as_large_as_promised() -> None:
     assert all(passages[name] >= 25 for name in ("shipping", "returns", "billing"))
     assert all(passages[name] >= 10 for name in ("orders", "account", "product"))
     assert fleet.return_window_days == 30
+
+
+def test_a_domain_reads_on_the_fleets_day_and_in_its_currency(make_fleet: Callable[..., Path]) -> None:
+    yaml = FLEET.replace("retailer:", "currency: CAD\nretailer:")
+    fleet = load_fleet(make_fleet(**{"fleet.yaml": yaml}))
+    assert fleet.domains["returns"].today() == fleet.today() == date(2026, 6, 15)
+    assert fleet.domains["returns"].currency == "CAD"
+    undated = load_fleet(make_fleet(**{"fleet.yaml": FLEET.replace("today: 2026-06-15\n", "")}))
+    assert undated.domains["returns"].today() == undated.today() == date.today()
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_any_text_gets_a_decision_whose_parts_agree(text: str) -> None:
 
 
 class CountingEncoder:
-    """The router's encoder, and how often it was asked."""
+    """A router's encoder, and how often it was asked."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
@@ -68,8 +68,8 @@ def test_only_a_text_of_several_requests_costs_more_than_one_pass(
     text: str, passes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     router = Router.of(FLEET)
-    counting = CountingEncoder(router._encoder)
-    monkeypatch.setattr(router, "_encoder", counting)
+    counting = CountingEncoder(router._classifier.encoder)
+    monkeypatch.setattr(router._classifier, "encoder", counting)
     router.route(text)
     assert len(counting.texts) == passes
     assert router.route_whole(text).routes[0].text == text

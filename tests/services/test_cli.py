@@ -49,6 +49,20 @@ def test_ask_reads_a_customers_records_with_a_token_only(slmfleet) -> None:  # t
     assert "#W7678072" in answer["text"]
 
 
+def test_explain_shows_what_decides_and_what_would_flip_it(slmfleet) -> None:  # type: ignore[no-untyped-def]
+    question = "  how long do I have to return shoes?"
+    done = slmfleet("explain", question)
+    assert done.returncode == 0, done.stderr
+    for said in ("router", "decision  returns", "runner-up", "return +", "flip", "return_policy"):
+        assert said in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    told = json.loads(slmfleet("explain", "--json", question).stdout)
+    assert told["route"]["label"] == "returns"
+    assert [part["domain"] for part in told["parts"]] == ["returns"]
+    weightiest = max(told["route"]["words"], key=lambda word: word["weight"])
+    assert told["route"]["text"][weightiest["start"] : weightiest["end"]] == "return"
+
+
 def test_ask_takes_more_texts_for_the_turns_of_one_conversation(slmfleet) -> None:  # type: ignore[no-untyped-def]
     token = slmfleet("token", "noah_brown_6181").stdout.strip()
     done = slmfleet("ask", "--token", token, "where is my order #W7678072?", "can I cancel it?")
@@ -64,6 +78,7 @@ def test_ask_takes_more_texts_for_the_turns_of_one_conversation(slmfleet) -> Non
     ("words", "says"),
     [
         (("ask", ""), "text: "),
+        (("explain", ""), "text: "),
         (("ask", "   "), "white space"),
         (("ask", "x" * 2_001), "2000"),
         (("ask", "hello", " "), "white space"),

@@ -12,7 +12,7 @@ from fakes.serving import WordSpecialist
 
 from slmfleet.models.contracts import Reading
 from slmfleet.models.errors import DeadlineExceeded, ModelBroken
-from slmfleet.services.dispatch import ColocatedDispatcher, GuardedSpecialist, SplitDispatcher
+from slmfleet.services.dispatch import ColocatedDispatcher, GuardedSpecialist, Question, SplitDispatcher
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ class Elsewhere:
         self.calls: list[int] = []
         self.hangs = False
 
-    async def read_all(self, texts: list[str]) -> list[Reading | ModelBroken]:
-        self.calls.append(len(texts))
+    async def read_all(self, questions: list[Question]) -> list[Reading | ModelBroken]:
+        self.calls.append(len(questions))
         await asyncio.sleep(0.01)
-        return self._model.read_all(texts)
+        return self._model.read_all(questions)
 
     async def check(self) -> str | None:
         if self.hangs:
@@ -124,6 +124,33 @@ async def test_near_and_far_read_the_same(tmp_path: Path, colocated: ColocatedDi
             there.confidence,
             there.passages,
         )
+
+
+async def test_near_and_far_explain_the_same_and_only_what_is_asked(
+    tmp_path: Path, colocated: ColocatedDispatcher
+) -> None:
+    elsewhere = Elsewhere(WordSpecialist("shipping", tmp_path))
+    far = SplitDispatcher({"shipping": elsewhere})
+    texts = ["where is my parcel", "two days express", "how fast", "track where"]
+    here = await asyncio.gather(
+        *(colocated.read("shipping", text, n % 2 == 1) for n, text in enumerate(texts))
+    )
+    there = await asyncio.gather(*(far.read("shipping", text, n % 2 == 1) for n, text in enumerate(texts)))
+    assert elsewhere.calls == [1, 3]  # explained or not, they travel together
+    assert [reading.explanation is None for reading in there] == [True, False, True, False]
+    for near, distant in zip(here, there, strict=True):
+        if near.explanation is not None and distant.explanation is not None:
+            assert near.explanation.costing(0) == distant.explanation.costing(0)
+            assert distant.cpu_ms > distant.explanation.cpu_ms > 0
+
+
+async def test_a_fault_while_explaining_is_broken_for_that_text_alone(tmp_path: Path) -> None:
+    dispatcher = SplitDispatcher({"shipping": Elsewhere(WordSpecialist("shipping", tmp_path))})
+    outcomes = await asyncio.gather(
+        *(dispatcher.read("shipping", text, True) for text in ("where", "opaque where", "where")),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [Reading, ModelBroken, Reading]
 
 
 async def test_far_faults_are_told_and_a_silent_one_holds_nobody_up(tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ async def test_slots_are_told_where_they_stand_in_the_whole_text(
     text = "where is my parcel and how can i return lamps"
     read = shop.loaded.dispatcher.read
 
-    async def with_last_word(domain: str, part: str) -> Reading:
-        reading = await read(domain, part)
+    async def with_last_word(domain: str, part: str, explain: bool) -> Reading:
+        reading = await read(domain, part, explain)
         start = part.rindex(" ") + 1
         return Reading(
             reading.domain, reading.intent, reading.confidence,

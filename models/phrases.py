@@ -1,0 +1,119 @@
+"""A retailer's phrases (product names) as customers write them: plural or not, one slip in a long word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+#: A slot name -> {phrase in lower case -> its canonical form}.
+Gazetteers = Mapping[str, Mapping[str, str]]
+
+#: A slip is forgiven in words of more letters than this: among short words most slips make another word.
+_EXACT_LETTERS = 5
+_TOKEN = re.compile(r"\w+")
+_GAP = re.compile(r"[\s-]{1,3}")
+
+
+def find_phrases(text: str, phrases: Mapping[str, str]) -> list[tuple[int, int, str]]:
+    """Whole-word occurrences (start, end, phrase) of `phrases` in `text`, longest first, without overlap.
+
+    Case, plural s, and spaces or hyphens between words do not matter.
+    """
+    index = _index(tuple(phrases))
+    tokens = [(match.start(), match.end()) for match in _TOKEN.finditer(text)]
+    words = [index.word(text[start:end]) for start, end in tokens]
+    found: list[tuple[int, int, str]] = []
+    position = 0
+    while position < len(words):
+        last = position
+        # Nothing but a gap may stand within a phrase: "the hiking. Boots" names no hiking boots.
+        while (
+            last + 1 < len(words)
+            and last + 1 - position < index.longest
+            and _GAP.fullmatch(text, tokens[last][1], tokens[last + 1][0])
+        ):
+            last += 1
+        for end in range(last, position - 1, -1):
+            phrase = index.phrases.get(tuple(words[position : end + 1]))
+            if phrase is not None:
+                found.append((tokens[position][0], tokens[end][1], phrase))
+                position = end
+                break
+        position += 1
+    return found
+
+
+def singular(word: str) -> str:
+    """`word` without its plural's s: boots -> boot, watches -> watch, batteries -> battery."""
+    if len(word) <= 3 or not word.endswith("s") or word.endswith("ss"):
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    return word[:-2] if word.endswith(("ches", "shes", "sses", "xes")) else word[:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """`phrases`: singular words -> phrase; `slips`: a long word with a letter dropped -> words it may be."""
+
+    phrases: dict[tuple[str, ...], str]
+    known: frozenset[str]
+    slips: dict[str, tuple[str, ...]]
+    longest: int
+
+    def word(self, written: str) -> str:
+        """The word of a phrase that `written` is meant to be, or its own singular."""
+        lower = written.lower()
+        word = singular(lower)
+        if word in self.known or len(word) > 30:
+            return word
+        for slipped in (word, lower):  # "wireles" has lost an s, and not to the plural
+            if len(slipped) > _EXACT_LETTERS:
+                for variant in (slipped, *_shortened(slipped)):
+                    for meant in self.slips.get(variant, ()):
+                        if _one_slip(slipped, meant):
+                            return meant
+        return word
+
+
+@lru_cache(maxsize=64)
+def _index(phrases: tuple[str, ...]) -> _Index:
+    by_words: dict[tuple[str, ...], str] = {}
+    for phrase in phrases:
+        by_words.setdefault(tuple(singular(word) for word in _TOKEN.findall(phrase.lower())), phrase)
+    by_words.pop((), None)
+    known = frozenset(word for words in by_words for word in words)
+    slips: dict[str, list[str]] = {}
+    for word in sorted(known):
+        if len(word) > _EXACT_LETTERS:
+            for variant in (word, *_shortened(word)):
+                slips.setdefault(variant, []).append(word)
+    return _Index(
+        by_words,
+        known,
+        {variant: tuple(words) for variant, words in slips.items()},
+        max(map(len, by_words), default=0),
+    )
+
+
+def _shortened(word: str) -> Iterator[str]:
+    """`word` without one of its inner letters: those at its ends are seldom mistaken."""
+    return (word[:place] + word[place + 1 :] for place in range(1, len(word) - 1))
+
+
+def _one_slip(one: str, other: str) -> bool:
+    """Whether the words differ by one letter inserted, dropped or replaced, or two neighbours swapped."""
+    first = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
+    if first is None:
+        return abs(len(one) - len(other)) == 1
+    rests: Sequence[tuple[str, str]] = (
+        (one[first + 1 :], other[first + 1 :]),
+        (one[first + 1 :], other[first:]),
+        (one[first:], other[first + 1 :]),
+        (one[first + 2 :], other[first + 2 :])
+        if one[first : first + 2] == other[first : first + 2][::-1]
+        else ("a", "b"),
+    )
+    return any(a == b for a, b in rests)
