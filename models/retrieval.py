@@ -105,6 +105,17 @@ class PassageIndex:
         return tuple(PassageMatch(self._ids[index], float(scores[index])) for index in best)
 
 
+def packed(vectors: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Vectors (n, width) as 8 bits a number and a scale (n,) each: a quarter of their bytes."""
+    scale = np.maximum(np.abs(vectors).max(axis=1, initial=0.0), 1e-12) / 127
+    return np.rint(vectors / scale[:, None]).astype(np.int8), scale.astype(np.float32)
+
+
+def unpacked(numbers: NDArray[np.int8], scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What `packed` was given, but for its rounding."""
+    return numbers.astype(np.float32) * scale[:, None]
+
+
 def weigh(evidence: NDArray[np.float64], weights: Weights) -> NDArray[np.float64]:
     """Scores (passages,) from the evidence (4, passages)."""
     passage, utterance, lexical, intent = evidence

