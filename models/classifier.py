@@ -1,4 +1,4 @@
-"""The classifier that router and specialists share: spelling, encoder, lexical head and centres, mixed."""
+"""The classifier that router and specialists share: spelling, encoder and lexical head, mixed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from slmfleet.models.bundle import HEAD_FILE, MODEL_FILE, TOKENIZER_FILE
 from slmfleet.models.calibrate import log_softmax
@@ -41,21 +40,19 @@ def runner_up(probabilities: Floats, confidence: float) -> tuple[int, float]:
 
 
 class Classifier:
-    """Scores a text over the labels. `centres` (labels, 384): each label's mean training embedding, unit."""
+    """Scores a text over the labels."""
 
     def __init__(
         self,
         encoder: Encoder,
         spelling: Spelling,
         lexical: Lexical,
-        centres: NDArray[np.float32],
         mixture: Mixture,
     ) -> None:
         self.encoder = encoder
         self.spelling = spelling
         self.mixture = mixture
         self._lexical = lexical
-        self._centres = centres
 
     @classmethod
     def load(cls, folder: Path, mixture: Mixture) -> Classifier:
@@ -64,18 +61,16 @@ class Classifier:
         try:
             with np.load(folder / HEAD_FILE) as file:
                 arrays = dict(file)
-            centres = arrays.pop("centres").astype(np.float32)
             words = zlib.decompress(arrays.pop("words").tobytes()).decode().split("\n")
             spelling = Spelling(words, encoder.words())
-            return cls(encoder, spelling, Lexical(**arrays), centres, mixture)
+            return cls(encoder, spelling, Lexical(**arrays), mixture)
         except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
             raise BundleFault(f"{folder / HEAD_FILE}: cannot be read: {error}") from error
 
     def save_head(self, path: Path) -> None:
-        """Write what is not in the graph: lexical head, centres and the words of the training rows."""
+        """Write what is not in the graph: the lexical head and the words of the training rows."""
         words = zlib.compress("\n".join(self.spelling.trained).encode(), 9)
         arrays = self._lexical.arrays() | {
-            "centres": self._centres.astype(np.float16),
             "words": np.frombuffer(words, dtype=np.uint8),
         }
         np.savez_compressed(path, allow_pickle=False, **arrays)
@@ -90,7 +85,6 @@ class Classifier:
         return Signals(
             log_softmax(encoding.intent),
             self._lexical.log_probabilities(corrected.text),
-            np.asarray(self._centres @ encoding.embedding, dtype=np.float64),
         ), encoding
 
     def score(self, text: str) -> Scores:
@@ -98,7 +92,7 @@ class Classifier:
         signals, encoding = self.signals(text)
         probabilities = self.mixture.probabilities(signals)
         best = int(np.argmax(probabilities))
-        confidence = self.mixture.confidence(signals, probabilities, best)
+        confidence = self.mixture.confidence(probabilities, best)
         if not (np.isfinite(probabilities).all() and np.isfinite(confidence)):
             raise ModelBroken("the model answers with numbers that are not finite")
         return Scores(probabilities, best, confidence, signals, encoding)

@@ -79,24 +79,14 @@ def learn(lesson: Lesson, recipe: Recipe, base: Base, folder: Path, progress: Pr
     encoder = export_bundle(network, tokenizer, folder)
     taught = [(row.text, place[label]) for row in lesson.rows if (label := lesson.label_of(row)) in place]
     texts, wanted = [text for text, _ in taught], [label for _, label in taught]
-    vectors = np.stack([encoder.encode(text).embedding for text in texts])
     classifier = Classifier(
         encoder,
         Spelling.of(texts, encoder.words()),
         fit_lexical(texts, wanted, len(lesson.labels)),
-        _centres(vectors, np.array(wanted), len(lesson.labels)),
         Mixture(),
     )
     classifier.save_head(folder / HEAD_FILE)
     return Learned(classifier, network, marks)
-
-
-def _centres(vectors: NDArray[np.float32], wanted: NDArray[np.int64], labels: int) -> NDArray[np.float32]:
-    centres = np.zeros((labels, vectors.shape[1]), dtype=np.float32)
-    np.add.at(centres, wanted, vectors)
-    lengths: NDArray[np.float32] = np.linalg.norm(centres, axis=1, keepdims=True)
-    # What is read back from a bundle has 16 bits: a score must not depend on having been saved.
-    return (centres / np.maximum(lengths, 1e-9)).astype(np.float16).astype(np.float32)
 
 
 def signals_of(

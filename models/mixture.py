@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from slmfleet.models.calibrate import log_softmax
 
 Floats = NDArray[np.float64]
-#: No evidence counts for more than this, in log-odds: one absurd number must not outweigh all others.
+#: No text is surer than this, in log-odds.
 _MOST = 8.0
 
 
@@ -18,23 +18,19 @@ _MOST = 8.0
 class Signals:
     """What is known of one text, for each of n labels.
 
-    `meaning` and `spelling` (n,) are the encoder's and the lexical head's log-probabilities; `nearness` (n,)
-    the cosines of the text's embedding to the mean of each label's training utterances.
+    `meaning` and `spelling` (n,) are the encoder's and the lexical head's log-probabilities.
     """
 
     meaning: Floats
     spelling: Floats
-    nearness: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Log-odds that the best label is right: weights of what speaks for it, fitted on held-out rows."""
+    """From the log-odds of a label to those of its being right, fitted on held-out rows (Platt 1999)."""
 
     bias: float = 0.0
-    margin: float = 1.0
-    spelling: float = 0.0
-    nearness: float = 0.0
+    slope: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +48,15 @@ class Mixture:
         mixed = signals.meaning + self.lexical_weight * signals.spelling
         return np.asarray(np.exp(log_softmax(mixed / self.temperature)))
 
-    def confidence(self, signals: Signals, probabilities: Floats, label: int) -> float:
+    def confidence(self, probabilities: Floats, label: int) -> float:
         """The calibrated probability that `label`, given `probabilities`, is right."""
         if label >= self.trusted:
             return float(probabilities[label])
-        trust = self.trust
-        weights = np.array([trust.bias, trust.margin, trust.spelling, trust.nearness])
-        return float(1 / (1 + np.exp(-weights @ for_trust(signals, probabilities, label))))
+        odds = self.trust.bias + self.trust.slope * log_odds(float(probabilities[label]))
+        return float(1 / (1 + np.exp(-odds)))
 
 
-def for_trust(signals: Signals, probabilities: Floats, label: int) -> Floats:
-    """What the trust in `label` is computed from, (4,): one, its log-odds, its spelling and its nearness."""
-    chance = float(np.clip(probabilities[label], 1e-12, 1 - 1e-12))
-    margin = np.clip(np.log(chance / (1 - chance)), -_MOST, _MOST)
-    return np.array([1.0, margin, max(float(signals.spelling[label]), -_MOST), signals.nearness[label]])
+def log_odds(probability: float) -> float:
+    """Natural log-odds, held within +-_MOST."""
+    chance = min(max(probability, 1e-12), 1 - 1e-12)
+    return float(np.clip(np.log(chance / (1 - chance)), -_MOST, _MOST))

@@ -9,48 +9,44 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from slmfleet.models.calibrate import fit_temperature, negative_log_likelihood
-from slmfleet.models.mixture import Mixture, Signals, Trust, for_trust
+from slmfleet.models.calibrate import fit_temperature
+from slmfleet.models.mixture import Mixture, Signals, Trust, log_odds
 
 #: Label index of a held-out row that belongs to no label.
 NOWHERE = -1
-_LEXICAL_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 #: Fewer rows than these tell nothing: the mixture stays as it is.
 MIN_ROWS = 10
 
 
 def fit_mixture(signals: Sequence[Signals], wanted: NDArray[np.int64], trusted: int) -> Mixture:
-    """The mixture of least negative log-likelihood on held-out rows, and the trust fitted on the same rows.
+    """The mixture that suits held-out rows, and the trust in it, fitted on the same rows.
 
-    `wanted` (rows,) are label indices, or NOWHERE: such rows count for the trust alone. The trust is that
-    the best of the first `trusted` labels is right.
+    `wanted` (rows,) are label indices, or NOWHERE. Those of the first `trusted` labels fit the mixture; all
+    fit the trust, which is that the best of those labels is right.
     """
-    known = wanted >= 0
+    known = (wanted >= 0) & (wanted < trusted)
     if known.sum() < MIN_ROWS:
-        return Mixture(lexical_weight=0.5)
+        return Mixture(lexical_weight=1.0)
     meaning = np.stack([signal.meaning for signal in signals])[known]
     spelling = np.stack([signal.spelling for signal in signals])[known]
-    best, least = Mixture(), np.inf
-    for weight in _LEXICAL_WEIGHTS:
-        mixed = meaning + weight * spelling
-        temperature = fit_temperature(mixed, wanted[known])
-        loss = negative_log_likelihood(mixed, wanted[known], temperature)
-        if loss < least:
-            best, least = Mixture(weight, temperature, trusted=trusted), loss
-    return replace(best, trust=_fit_trust(best, signals, wanted))
+    # Each head is made to mean what it says, and then both count alike. A weight fitted to these few rows
+    # would follow the one that is surer of what it has seen, which says little of what neither has seen.
+    heads = (fit_temperature(meaning, wanted[known]), fit_temperature(spelling, wanted[known]))
+    weight = float(np.clip(heads[0] / heads[1], 0.5, 2.0))
+    temperature = fit_temperature(meaning + weight * spelling, wanted[known])
+    mixture = Mixture(weight, temperature, trusted=trusted)
+    return replace(mixture, trust=_fit_trust(mixture, signals, wanted))
 
 
 def _fit_trust(mixture: Mixture, signals: Sequence[Signals], wanted: NDArray[np.int64]) -> Trust:
-    clues, right = [], []
+    odds, right = [], []
     for signal, label in zip(signals, wanted, strict=True):
         probabilities = mixture.probabilities(signal)
-        chosen = int(np.argmax(probabilities[: mixture.trusted]))
-        clues.append(for_trust(signal, probabilities, chosen))
-        right.append(chosen == label)
+        best = int(np.argmax(probabilities[: mixture.trusted]))
+        odds.append([log_odds(float(probabilities[best]))])
+        right.append(best == label)
     if len(set(right)) < 2:
         # Nothing went wrong (or nothing right): the mixture's own probability is the best guess there is.
         return Trust()
-    model = LogisticRegression(C=1.0, fit_intercept=False, max_iter=1_000)
-    model.fit(np.stack(clues), np.array(right))
-    bias, margin, spelling, nearness = (float(weight) for weight in model.coef_[0])
-    return Trust(bias, margin, spelling, nearness)
+    model = LogisticRegression(C=1.0, max_iter=1_000).fit(np.array(odds), np.array(right))
+    return Trust(float(model.intercept_[0]), float(model.coef_[0][0]))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Final
 
-#: Shorter words have too many neighbours; longer ones are no words.
+#: Shorter words have too many neighbours; longer ones are no words. A letter may have been lost of a word.
 MIN_LETTERS: Final = 5
 MAX_LETTERS: Final = 24
 #: Words of one text that are looked up, so that gibberish costs no more than a text.
@@ -65,7 +65,7 @@ class Spelling:
         at, length, lookups = 0, 0, 0
         for match in _WORD.finditer(text):
             word = match.group().lower()
-            if word in self._rank or not MIN_LETTERS <= len(word) <= MAX_LETTERS or not text.isascii():
+            if word in self._rank or not MIN_LETTERS - 1 <= len(word) <= MAX_LETTERS or not text.isascii():
                 continue
             if lookups == MAX_LOOKUPS:
                 break
@@ -82,7 +82,7 @@ class Spelling:
         return Corrected("".join([*made, text[at:]]), tuple(edits)) if edits else Corrected(text)
 
     def _nearest(self, word: str) -> str | None:
-        known = [near for near in _one_slip_away(word) if near in self._rank and len(near) >= MIN_LETTERS - 1]
+        known = [near for near in _one_slip_away(word) if near in self._rank and len(near) >= MIN_LETTERS]
         return min(known, key=self._rank.__getitem__, default=None)
 
 

@@ -165,7 +165,7 @@ def calibrate(
         probabilities = mixture.probabilities(signal)
         best = int(np.argmax(probabilities))
         if best < trusted:
-            confidence.append(mixture.confidence(signal, probabilities, best))
+            confidence.append(mixture.confidence(probabilities, best))
             wrong.append(best != label)
     return mixture, threshold_for_error(np.array(confidence), np.array(wrong, dtype=bool), max_wrong_rate)
 

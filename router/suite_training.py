@@ -19,6 +19,8 @@ from slmfleet.models.classifier import Classifier
 from slmfleet.models.data import Row
 from slmfleet.models.distill import distilled_base
 from slmfleet.models.errors import DataFault
+from slmfleet.models.fitting import Recipe
+from slmfleet.models.leaks import without_twins
 from slmfleet.models.learn import Base, Lesson, learn, signals_of
 from slmfleet.models.mixture import Mixture
 from slmfleet.models.mixture_fit import fit_mixture
@@ -27,6 +29,8 @@ from slmfleet.models.slots import BOUNDARY
 from slmfleet.models.specialist import learned_slots
 from slmfleet.models.suite import Progress, SuiteRow, Task, Trainer, Verdict
 from slmfleet.models.suite_rows import SUITES_DIR, read_rows
+from slmfleet.models.suite_tasks import NLUPP_TRAIN_FOLDS
+from slmfleet.models.text import fingerprint
 
 #: Fewer rows than these are calibrated on a second model, which is then trained again on all of them.
 _FEW_ROWS = 1_500
@@ -40,6 +44,7 @@ _GENERIC_ROWS = 600
 _RETAIL = frozenset({"order", "order_status"})
 #: Texts of each source that the base is distilled on.
 _BASE_TEXTS = 4_000
+_LEARNED = ("train", *NLUPP_TRAIN_FOLDS)
 OUT = "out_of_scope"
 #: A label that no lesson has.
 NOWHERE_LABEL = ""
@@ -61,7 +66,7 @@ class TrainedReader:
         """Probabilities, the trust in the best label in scope, and slots."""
         scores = self.classifier.score(text)
         best = int(np.argmax(scores.probabilities[: self.in_scope]))
-        inlier = self.classifier.mixture.confidence(scores.signals, scores.probabilities, best)
+        inlier = self.classifier.mixture.confidence(scores.probabilities, best)
         slots = tuple(learned_slots(text, scores.encoding, self.slot_labels))
         return Verdict(scores.probabilities, inlier, slots)
 
@@ -95,9 +100,11 @@ def boundaries(
 class SuiteTrainer:
     """Trains by the router's recipe, from one student distilled on the training texts of all suites."""
 
-    def __init__(self, cache: Path) -> None:
+    def __init__(self, cache: Path, recipe: Recipe = ROUTER, base: Base | None = None) -> None:
+        """The student is kept in `cache`, unless `base` is given."""
         self._cache = cache
-        self._base: Base | None = None
+        self._recipe = recipe
+        self._base = base
 
     def __call__(self, task: Task, seed: int, progress: Progress) -> TrainedReader:
         """A reader of `task`. Raises DataFault for a task of several labels a row."""
@@ -111,7 +118,7 @@ class SuiteTrainer:
             rows += [replace(row, domain=outside) for row in _generic(task, seed)]
         scoped = [row for row in rows if row.domain == outside]
         lesson = Lesson(rows, [*task.labels, *([outside] if scoped else [])], lambda row: row.domain)
-        recipe = replace(ROUTER, seed=seed)
+        recipe = replace(self._recipe, seed=seed)
         held = [_row(row) for row in task.validation]
         with tempfile.TemporaryDirectory() as folder:
             where = Path(folder)
@@ -140,8 +147,11 @@ def suite_texts() -> list[str]:
     """What the suites' base is distilled on: training texts of every source, without their labels."""
     dice = random.Random(ROUTER_BASE.seed)  # noqa: S311 - a seeded sample, not a secret
     texts: dict[str, None] = {}
-    for folder in sorted(path.parent for path in SUITES_DIR.glob("*/rows.jsonl.gz")):
-        mine = sorted({row.row.text for row in read_rows(folder) if row.split in ("train", "fold0", "fold1")})
+    sources = [read_rows(path.parent) for path in sorted(SUITES_DIR.glob("*/rows.jsonl.gz"))]
+    tested = {fingerprint(row.row.text) for rows in sources for row in rows if row.split not in _LEARNED}
+    for rows in sources:
+        learned = {row.row.text for row in rows if row.split in _LEARNED}
+        mine = sorted(text for text in learned if fingerprint(text) not in tested)
         texts |= dict.fromkeys(dice.sample(mine, min(_BASE_TEXTS, len(mine))))
     return list(texts)
 
@@ -158,7 +168,8 @@ def _generic(task: Task, seed: int) -> list[Row]:
     rows = [row for row in read_rows(SUITES_DIR / "clinc150") if row.split == "train"]
     refused = [row.row for row in rows if row.row.labels == (OUT,)]
     others = [row.row for row in rows if row.row.labels != (OUT,) and row.row.labels[0] not in _RETAIL]
-    return [_row(row) for row in [*refused, *dice.sample(others, _GENERIC_ROWS - len(refused))]]
+    chosen = [*refused, *dice.sample(others, _GENERIC_ROWS - len(refused))]
+    return [_row(row) for row in without_twins(chosen, task.test)]
 
 
 def _leave_out(task: Task, lesson: Lesson, few: bool, seed: int) -> tuple[Lesson, list[Row]]:
@@ -196,7 +207,7 @@ def _calibrate(
     for signal, label in zip(signals, wanted, strict=True):
         probabilities = mixture.probabilities(signal)
         best = int(np.argmax(probabilities[:in_scope]))
-        trusts.append(mixture.confidence(signal, probabilities, best))
+        trusts.append(mixture.confidence(probabilities, best))
         right.append(best == label)
     trust = np.array(trusts)
     weight = np.where(inside, (1 - _OUT_OF_SCOPE_SHARE) / inside.sum(), _OUT_OF_SCOPE_SHARE / (~inside).sum())

@@ -10,13 +10,13 @@ from slmfleet.models.calibrate import (
     negative_log_likelihood,
     softmax,
 )
-from slmfleet.models.mixture import Mixture, Signals, Trust, for_trust
+from slmfleet.models.mixture import Mixture, Signals, Trust, log_odds
 
 LABELS = 4
 
 
-def signals(meaning: object, spelling: object, nearness: object = (0.0,) * LABELS) -> Signals:
-    return Signals(*(np.asarray(part, dtype=float) for part in (meaning, spelling, nearness)))
+def signals(meaning: object, spelling: object) -> Signals:
+    return Signals(np.asarray(meaning, dtype=float), np.asarray(spelling, dtype=float))
 
 
 def test_a_mixture_is_the_product_of_both_heads() -> None:
@@ -34,26 +34,23 @@ def test_a_temperature_changes_no_winner_but_its_confidence() -> None:
     assert hot[0] < cold[0]
 
 
-def test_trust_weighs_what_speaks_for_a_label() -> None:
-    one = signals(log_softmax(np.array([3.0, 0, 0, 0])), [-1.0, -2, -3, -4], [0.9, 0, 0, 0])
-    mixture = Mixture(trust=Trust(bias=-1, margin=0.5, spelling=0.25, nearness=2), trusted=LABELS)
+def test_trust_turns_odds_into_those_of_being_right() -> None:
+    one = signals(log_softmax(np.array([3.0, 0, 0, 0])), [0, 0, 0, 0])
+    mixture = Mixture(trust=Trust(bias=-1, slope=0.5), trusted=LABELS)
     probabilities = mixture.probabilities(one)
     odds = np.log(probabilities[0] / (1 - probabilities[0]))
-    expected = 1 / (1 + np.exp(-(-1 + 0.5 * odds + 0.25 * -1 + 2 * 0.9)))
-    assert mixture.confidence(one, probabilities, 0) == pytest.approx(expected)
+    assert mixture.confidence(probabilities, 0) == pytest.approx(1 / (1 + np.exp(1 - 0.5 * odds)))
 
 
 def test_of_a_label_beyond_the_trusted_its_probability_is_told() -> None:
-    one = signals([0, 0, 0, 2.0], [0, 0, 0, 0])
     mixture = Mixture(trust=Trust(bias=5), trusted=3)
-    probabilities = mixture.probabilities(one)
-    assert mixture.confidence(one, probabilities, 3) == probabilities[3]
+    probabilities = mixture.probabilities(signals([0, 0, 0, 2.0], [0, 0, 0, 0]))
+    assert mixture.confidence(probabilities, 3) == probabilities[3]
 
 
 @pytest.mark.parametrize("extreme", [0.0, 1.0])
-def test_certainty_gives_finite_clues(extreme: float) -> None:
-    one = signals([-np.inf, 0, 0, 0], [-np.inf, 0, 0, 0])
-    assert np.isfinite(for_trust(one, np.array([extreme, 0, 0, 0]), 0)).all()
+def test_certainty_has_finite_odds(extreme: float) -> None:
+    assert np.isfinite(log_odds(extreme))
 
 
 class TestFitting:
@@ -69,7 +66,7 @@ class TestFitting:
             meaning, spelling = rng.normal(size=LABELS), rng.normal(size=LABELS)
             meaning[label] += 0.4 * strength
             spelling[label] += strength
-            made.append(signals(log_softmax(2 * meaning), log_softmax(spelling), rng.random(LABELS)))
+            made.append(signals(log_softmax(2 * meaning), log_softmax(spelling)))
             wanted.append(-1 if row % 3 == 0 else label)
         return made, np.array(wanted)
 
@@ -84,7 +81,6 @@ class TestFitting:
         for head in ("meaning", "spelling"):
             alone = np.stack([getattr(one, head) for one in made])[known]
             assert loss < negative_log_likelihood(alone, wanted[known], 1.0)
-        assert mixture.lexical_weight > 0.5
 
     def test_the_trust_is_calibrated_where_probabilities_are_not(
         self,
@@ -99,7 +95,7 @@ class TestFitting:
             probabilities = mixture.probabilities(one)
             best = int(probabilities.argmax())
             right.append(best == label)
-            told.append(mixture.confidence(one, probabilities, best))
+            told.append(mixture.confidence(probabilities, best))
             plain.append(probabilities[best])
         error = expected_calibration_error(np.array(told), np.array(right), 10)
         assert error < 0.1 < expected_calibration_error(np.array(plain), np.array(right), 10)
@@ -109,7 +105,7 @@ class TestFitting:
         from slmfleet.models.mixture_fit import fit_mixture
 
         few = [signals(np.zeros(LABELS), np.zeros(LABELS))] * 3
-        assert fit_mixture(few, np.array([0, 1, 2]), LABELS) == Mixture(lexical_weight=0.5)
+        assert fit_mixture(few, np.array([0, 1, 2]), LABELS) == Mixture(lexical_weight=1.0)
 
 
 def test_log_softmax_is_exact_where_softmax_gives_nothing() -> None:

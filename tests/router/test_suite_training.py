@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from slmfleet.models.distill import distilled_base  # noqa: E402
+from slmfleet.models.errors import DataFault  # noqa: E402
+from slmfleet.models.recipes import ROUTER, ROUTER_BASE  # noqa: E402
+from slmfleet.models.slots import BOUNDARY  # noqa: E402
+from slmfleet.models.suite import SuiteRow, Task  # noqa: E402
+from slmfleet.models.suite_tasks import load_suite  # noqa: E402
+from slmfleet.models.text import fingerprint  # noqa: E402
+from slmfleet.router import suite_training  # noqa: E402
+from slmfleet.router.suite_training import SuiteTrainer, boundaries, suite_texts  # noqa: E402
+
+WORDS = {
+    "parcel": (
+        "where is my parcel {}",
+        "track parcel {}",
+        "parcel {} has not come",
+        "when will parcel {} come",
+    ),
+    "money": ("give me my money back {}", "refund {} please", "i want a refund for {}", "money back for {}"),
+    "size": ("is {} in size ten", "which size fits {}", "size guide for {}", "too small, what size of {}"),
+    "shop": ("is your shop open on {}", "opening hours {}", "when does the shop open {}", "shop closed {}"),
+}
+THINGS = ("shoes", "a hat", "the lamp", "my desk", "socks", "a chair")
+NOWHERE = "nowhere"
+
+
+def task(kind: str = "single", scope: bool = True) -> Task:
+    rows = [
+        SuiteRow(text.format(thing), (label,))
+        for label, texts in WORDS.items()
+        for text in texts
+        for thing in THINGS
+    ]
+    test = [SuiteRow(text.format("it"), (label,)) for label, texts in WORDS.items() for text in texts]
+    test += [SuiteRow("who won the cricket", (NOWHERE,))] if scope else []
+    return Task(
+        suite="small", name="few", kind=kind, train=tuple(rows), validation=(), test=tuple(test),  # type: ignore[arg-type]
+        out_of_scope=NOWHERE, reader="few", dropped=0, twins=0,
+    )  # fmt: skip
+
+
+def silent(done: int, total: int) -> None:
+    pass
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> Iterator[SuiteTrainer]:
+    layers = (0, 5)
+    base = distilled_base(
+        [row.text for row in task().train], tmp_path, silent,
+        replace(ROUTER_BASE, layers=layers, vocabulary=1_500, epochs=1),
+    )  # fmt: skip
+    yield SuiteTrainer(tmp_path, replace(ROUTER, layers=layers, epochs=8), base)
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.train
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_reader_reads_refuses_and_comes_out_the_same_again(
+    trainer: SuiteTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suite_training, "_GENERIC_ROWS", 140)
+    one, two = trainer(task(), 1, silent), trainer(task(), 1, silent)
+    assert list(one.labels) == [*sorted(WORDS), NOWHERE]
+    assert 0 < one.threshold < 1
+    for row in task().test:
+        verdict, again = one.read(row.text), two.read(row.text)
+        assert verdict.probabilities.tolist() == again.probabilities.tolist()
+        assert verdict.inlier == again.inlier
+        assert verdict.probabilities.sum() == pytest.approx(1)
+        if row.labels != (NOWHERE,):
+            assert one.labels[int(np.argmax(verdict.probabilities))] == row.labels[0]
+    inside = [one.read(row.text).inlier for row in task().test[:-1]]
+    assert one.read("who won the cricket").inlier < np.median(inside)
+
+
+def test_rows_with_several_labels_are_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(DataFault, match="several labels"):
+        SuiteTrainer(tmp_path)(task("multi"), 0, silent)
+
+
+def test_boundaries_are_where_the_tag_is_but_not_at_the_start() -> None:
+    labels = ["O", BOUNDARY, "B-city"]
+    likely = np.array([[0, 0, 9], [0, 9, 0], [9, 0, 0], [0, 9, 0], [9, 0, 0]], dtype=np.float32)
+    offsets = [(0, 0), (0, 4), (5, 8), (9, 12), (0, 0)]
+    assert boundaries(likely, offsets, labels) == [9]
+    assert boundaries(likely[:, [0, 2]], offsets, ["O", "B-city"]) == []
+
+
+def test_what_is_left_out_for_calibration_is_whole_labels_and_a_share_of_the_others() -> None:
+    from slmfleet.models.learn import Lesson
+
+    rows = [suite_training._row(row) for row in task().train]
+    lesson = Lesson(rows, sorted(WORDS), lambda row: row.domain)
+    kept, held = suite_training._leave_out(task(), lesson, True, 3)
+    assert len(kept.rows) + len(held) == len(rows)
+    missing = {row.text for row in held if row.domain == suite_training.NOWHERE_LABEL}
+    labels = {row.domain for row in rows if row.text in missing}
+    assert len(labels) == 1
+    assert not labels & {row.domain for row in kept.rows}
+    for label in set(WORDS) - labels:
+        assert sum(row.domain == label for row in held) == round(0.25 * 24)
+    unscoped, held = suite_training._leave_out(task(scope=False), lesson, True, 3)
+    assert {row.domain for row in held} == set(WORDS)
+    assert {row.domain for row in unscoped.rows} == set(WORDS)
+
+
+@pytest.mark.parametrize(
+    "suite", ["hint3-v1", "hint3-v2", "clinc150", "banking77", "hwu64", "snips", "nlupp"]
+)
+def test_no_tested_text_is_learned_from(suite: str) -> None:
+    for one in load_suite(suite).tasks:
+        tested = {fingerprint(row.text) for row in one.test}
+        learned = [row.text for row in (*one.train, *one.validation)]
+        if one.tests_scope:
+            learned += [row.text for row in suite_training._generic(one, 0)]
+        assert not [text for text in learned if fingerprint(text) in tested]
+
+
+def test_the_base_has_seen_training_texts_alone() -> None:
+    tested = {
+        fingerprint(row.text)
+        for suite in ("hint3-v2", "clinc150", "banking77", "snips")
+        for t in load_suite(suite).tasks
+        for row in t.test
+    }
+    texts = suite_texts()
+    assert 10_000 < len(texts) == len(set(texts))
+    # A text that a data set has in both splits is in both here.
+    assert len(tested & set(texts)) < 40
