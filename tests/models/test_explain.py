@@ -231,13 +231,14 @@ def test_a_bundle_without_neighbours_explains_all_the_same(tmp_path: Path) -> No
 def test_neighbours_come_from_the_bundle_when_it_has_them_and_are_read_when_needed(tmp_path: Path) -> None:
     shutil.copytree(SHOP_DIR / "returns", tmp_path / "returns")
     folder = tmp_path / "returns" / "bundle"
+    card = read_card(folder, "specialist")
     encoder = Encoder(folder / MODEL_FILE, folder / TOKENIZER_FILE)
     texts = ["how long can i send shoes back", "the box is torn", "money back when"]
     vectors = np.stack([encoder.encode(text).embedding for text in texts])
     Neighbours.build(texts, ["return_policy", "start_return", "track_refund"], vectors).save(
         folder / NEIGHBOURS_FILE
     )
-    sealed = write_card(folder, read_card(folder, "specialist"))
+    sealed = write_card(folder, card)
     assert NEIGHBOURS_FILE in sealed.files
     assert "stays under the licence of its source" in (folder / "CARD.md").read_text(encoding="utf-8")
     specialist = Specialist.load(replace(FLEET.domains["returns"], folder=tmp_path / "returns"))

@@ -3,11 +3,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from slmfleet.models.classifier import Scores
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision, ModelVersion, Route
+from slmfleet.models.encoder import Encoding
+from slmfleet.models.mixture import Signals
 from slmfleet.router.policy import combine, decide, sure
 from slmfleet.router.split import Clause
 
 LABELS = ["returns", "shipping", HAND_OFF, OUT_OF_SCOPE]
+
+
+def scores(probabilities: list[float], confidence: float) -> Scores:
+    """What a classifier makes of some text."""
+    likely = np.array(probabilities)
+    unread = Encoding(np.zeros(0, np.float32), np.zeros((0, 0), np.float32), np.zeros(0, np.float32), ())
+    return Scores(likely, int(likely.argmax()), confidence, Signals(np.log(likely), np.log(likely)), unread)
 
 
 @pytest.mark.parametrize(
@@ -21,10 +31,23 @@ LABELS = ["returns", "shipping", HAND_OFF, OUT_OF_SCOPE]
     ],
 )
 def test_only_a_doubtful_dispatch_abstains(probabilities: list[float], domain: str, abstained: bool) -> None:
-    decision = decide(Clause("text", 0, 4), LABELS, np.array(probabilities), 0.8, ModelVersion("router", "0"))
+    told = scores(probabilities, max(probabilities))
+    decision = decide(Clause("text", 0, 4), LABELS, told, 0.8, ModelVersion("router", "0"))
     assert (decision.routes[0].domain, decision.abstained) == (domain, abstained)
     assert decision.routes[0].confidence == max(probabilities)
-    assert decision.runner_up[1] == sorted(probabilities)[-2]
+    assert decision.runner_up[1] == pytest.approx(sorted(probabilities)[-2])
+
+
+@pytest.mark.parametrize(
+    ("confidence", "second", "abstained"), [(0.85, 0.1, False), (0.7, 0.2, True), (0.1, 0.1, True)]
+)
+def test_the_trust_in_a_label_and_not_its_probability_makes_it_stand(
+    confidence: float, second: float, abstained: bool
+) -> None:
+    told = scores([0.7, 0.2, 0.05, 0.05], confidence)
+    decision = decide(Clause("text", 0, 4), LABELS, told, 0.8, ModelVersion("router", "0"))
+    assert (decision.routes[0].confidence, decision.abstained) == (confidence, abstained)
+    assert decision.runner_up == ("shipping", pytest.approx(second))
 
 
 TEXT = "Hello there. I ordered shoes. Where are they? How do I pay? I moved."

@@ -20,6 +20,7 @@ from slmfleet.models.contracts import (
     Route,
     Slot,
 )
+from slmfleet.models.phrases import singular
 from slmfleet.models.slots import exact_slots
 from slmfleet.services.conversation import Routed, in_query, merged, route_in_context, told, turn_of
 from slmfleet.services.sessions import Turn
@@ -218,4 +219,9 @@ def test_every_slot_is_what_was_written_where_it_was_written(pieces: list[str], 
     for one in in_query(got, text, merged(got, read), []):
         for slot in one.slots:
             written = text[slot.start : slot.end]
-            assert slot.value in (written, written.title(), f"{written.title()}s")  # a boot is a product too
+            assert _plain(slot.value) == _plain(written)
+
+
+def _plain(written: str) -> str:
+    """Without what normal forms add: a cut leaves "boot" and "W1234567", which name the same things."""
+    return singular(written.lower().removeprefix("#"))
