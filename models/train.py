@@ -18,7 +18,7 @@ from slmfleet.models.data import Corpus, Row, digest, hold_out, with_phrases
 from slmfleet.models.encoder import Encoder
 from slmfleet.models.errors import DataFault
 from slmfleet.models.evaluate import specialist_metrics
-from slmfleet.models.fitting import Progress, Recipe
+from slmfleet.models.fitting import Progress, Recipe, passes
 from slmfleet.models.fleet import Domain, Fleet
 from slmfleet.models.learn import Base, Lesson, learn, signals_of
 from slmfleet.models.mixture import Mixture
@@ -53,11 +53,10 @@ def domain_texts(fleet: Fleet, corpus: Corpus, domain: str, others: int = 3_000)
     return own + random.Random(SPECIALIST.seed).sample(rest, min(others, len(rest)))  # noqa: S311 - no secret
 
 
-def recipe_for_card(recipe: Recipe) -> dict[str, float | int | str | list[int]]:
-    """The recipe as bundle.json carries it."""
-    return {
-        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(recipe).items()
-    }
+def recipe_for_card(recipe: Recipe, rows: int) -> dict[str, float | int | str | list[int]]:
+    """The recipe as bundle.json carries it, with the epochs over `rows` rows."""
+    told = asdict(recipe) | {"epochs": recipe.epochs or passes(rows)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
 
 
 def trained_from(kept: Sequence[Row], held: Sequence[Row], licences: Mapping[str, str]) -> TrainedFrom:
@@ -133,7 +132,7 @@ def train_specialist(
         threshold=threshold,
         parameters=learned.parameters,
         metrics={},
-        recipe=recipe_for_card(recipe),
+        recipe=recipe_for_card(recipe, len(kept)),
         base=BASE,
         trained_from=trained_from(kept, held, corpus.licences),
         probe=choose_probe(

@@ -15,6 +15,7 @@ from slmfleet.models.distill import distilled_base  # noqa: E402
 from slmfleet.models.encoder import Encoder  # noqa: E402
 from slmfleet.models.errors import DataFault  # noqa: E402
 from slmfleet.models.export import export_fp32, export_int8  # noqa: E402
+from slmfleet.models.fitting import passes  # noqa: E402
 from slmfleet.models.fleet import Fleet, load_fleet  # noqa: E402
 from slmfleet.models.network import build  # noqa: E402
 from slmfleet.models.recipes import ROUTER, SPECIALIST, SPECIALIST_BASE  # noqa: E402
@@ -49,8 +50,9 @@ def test_a_fleet_is_trained_answers_and_comes_out_the_same_again(fleet: Fleet, t
         recipe = replace(SPECIALIST, layers=(0, 5), epochs=12)
         train_specialist(fleet.domains["returns"], corpus, silent, base, recipe)
         models.append(digest(fleet.folder / "returns" / "bundle" / "model.int8.onnx"))
-        train_router(fleet, corpus, silent, base, replace(ROUTER, layers=(0, 5), epochs=12))
+        card = train_router(fleet, corpus, silent, base, replace(ROUTER, layers=(0, 5)))
         routers.append(digest(fleet.folder / "router" / "bundle" / "model.int8.onnx"))
+    assert card.recipe["epochs"] == passes(card.trained_from.held_out_rows) == 20
     assert models[0] == models[1]
     assert routers[0] == routers[1]
     reading = Specialist.load(fleet.domains["returns"]).read("what's the return window for this?")
