@@ -28,12 +28,14 @@ class Scores:
     encoding: Encoding
 
 
-def runner_up(probabilities: Floats, confidence: float) -> tuple[int, float]:
-    """The second likeliest of `probabilities` (two labels at least), and the confidence in it.
+def runner_up(probabilities: Floats, confidence: float) -> tuple[int | None, float]:
+    """The second likeliest of `probabilities`, None of a single one, and the confidence in it.
 
     What `confidence` in the likeliest leaves of the whole goes to the others as their probabilities are, so
     that the two compare.
     """
+    if len(probabilities) < 2:
+        return None, 1 - confidence
     first, second = np.argsort(-probabilities, kind="stable")[:2]
     others = max(1 - float(probabilities[first]), 1e-12)
     return int(second), min(confidence, (1 - confidence) * float(probabilities[second]) / others)

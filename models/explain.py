@@ -109,7 +109,7 @@ def explain(
         label=labels[chosen],
         confidence=confidence,
         threshold=0.0 if labels[chosen] in always else threshold,
-        runner_up=(labels[second], second_confidence),
+        runner_up=(ABSTAIN if second is None else labels[second], second_confidence),
         words=words,
         flip=_flip(score, text, spans, scores, outcome, chosen),
         nearest=tuple(nearest),

@@ -14,6 +14,8 @@ from slmfleet.models.lexical import BUCKETS, Lexical, features, grams
 #: Inverse strength of the ridge: TF-IDF rows are short, and want little of it.
 _STRENGTH = 20.0
 _MAX_ITERATIONS = 80
+#: Log-odds of a label that no row has.
+_NEVER = -20.0
 
 
 def fit_lexical(texts: Sequence[str], wanted: Sequence[int], labels: int) -> Lexical:
@@ -34,9 +36,14 @@ def fit_lexical(texts: Sequence[str], wanted: Sequence[int], labels: int) -> Lex
     matrix = csr_matrix(
         (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=(len(texts), BUCKETS)
     )
+    if len(set(wanted)) < 2:
+        # Of one label there is nothing to tell apart.
+        bias_of_one = np.full(labels, _NEVER)
+        bias_of_one[list(set(wanted))] = 0.0
+        return Lexical.of(np.zeros((BUCKETS, labels)), bias_of_one, rarity)
     model = LogisticRegression(C=_STRENGTH, max_iter=_MAX_ITERATIONS, tol=1e-3)
     model.fit(matrix, np.asarray(wanted))
-    weights_, bias = np.zeros((BUCKETS, labels)), np.full(labels, -20.0)
+    weights_, bias = np.zeros((BUCKETS, labels)), np.full(labels, _NEVER)
     if len(model.classes_) == 2:
         # Of two classes scikit-learn gives one row: the odds of the second.
         weights_[:, model.classes_[1]], bias[model.classes_[1]] = model.coef_[0], model.intercept_[0]

@@ -28,7 +28,7 @@ def decide(
     return Decision(
         routes=(Route(best, confidence, clause.text, clause.start),),
         threshold=threshold,
-        runner_up=(labels[second], second_confidence),
+        runner_up=(OUT_OF_SCOPE if second is None else labels[second], second_confidence),
         abstained=best not in (HAND_OFF, OUT_OF_SCOPE) and confidence < threshold,
         model=model,
     )

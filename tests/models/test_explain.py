@@ -76,6 +76,13 @@ def test_the_likeliest_label_is_told_with_the_trust_in_it_and_the_trust_alone_ma
     assert explain(wary, "my stuff", LABELS, 0.5, always=["other"]).flip is None
 
 
+def test_of_a_single_label_the_other_outcome_is_none() -> None:
+    told = explain(
+        lambda texts: Scored(np.ones((len(texts), 1)), np.full(len(texts), 0.8)), "it", ["all"], 0.5
+    )
+    assert (told.label, told.runner_up) == ("all", (ABSTAIN, pytest.approx(0.2)))
+
+
 def test_a_label_that_always_stands_has_no_threshold() -> None:
     assert explain(score, "hm return", LABELS, 0.99).threshold == 0.99
     told = explain(score, "hm hm", LABELS, 0.99, always=["other"])

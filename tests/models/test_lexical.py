@@ -58,6 +58,14 @@ def test_the_head_knows_its_rows_misspelt_ones_and_labels_without_rows(head: Lex
     assert head.log_probabilities("where is my parcel")[2] < -10
 
 
+def test_of_a_single_label_everything_is() -> None:
+    pytest.importorskip("sklearn")
+    from slmfleet.models.lexical_fit import fit_lexical
+
+    head = fit_lexical(list(ROWS), [1] * len(ROWS), 2)
+    assert int(np.argmax(head.log_probabilities("anything"))) == 1
+
+
 def test_it_agrees_with_scikit_learn(head: Lexical) -> None:
     from sklearn.linear_model import LogisticRegression
 
