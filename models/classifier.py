@@ -26,6 +26,8 @@ class Scores:
     confidence: float
     signals: Signals
     encoding: Encoding
+    #: The text without its slips of typing.
+    corrected: str
 
 
 def runner_up(probabilities: Floats, confidence: float) -> tuple[int | None, float]:
@@ -77,24 +79,22 @@ class Classifier:
         }
         np.savez_compressed(path, allow_pickle=False, **arrays)
 
-    def signals(self, text: str) -> tuple[Signals, Encoding]:
-        """The evidence for each label, and the encoding it was read from, with offsets into `text`."""
+    def signals(self, text: str) -> tuple[Signals, Encoding, str]:
+        """The evidence for each label, the encoding of it (offsets are into `text`), and `text` corrected."""
         corrected = self.spelling.correct(text)
         encoding = self.encoder.encode(corrected.text)
         if corrected.edits:
             spans = (span if span[0] == span[1] else corrected.back(*span) for span in encoding.offsets)
             encoding = replace(encoding, offsets=tuple(spans))
-        return Signals(
-            log_softmax(encoding.intent),
-            self._lexical.log_probabilities(corrected.text),
-        ), encoding
+        signals = Signals(log_softmax(encoding.intent), self._lexical.log_probabilities(corrected.text))
+        return signals, encoding, corrected.text
 
     def score(self, text: str) -> Scores:
         """Probabilities and confidence. Raises ModelBroken when they are not finite."""
-        signals, encoding = self.signals(text)
+        signals, encoding, corrected = self.signals(text)
         probabilities = self.mixture.probabilities(signals)
         best = int(np.argmax(probabilities))
         confidence = self.mixture.confidence(probabilities, best)
         if not (np.isfinite(probabilities).all() and np.isfinite(confidence)):
             raise ModelBroken("the model answers with numbers that are not finite")
-        return Scores(probabilities, best, confidence, signals, encoding)
+        return Scores(probabilities, best, confidence, signals, encoding, corrected)

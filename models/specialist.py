@@ -63,7 +63,7 @@ class Specialist:
         started = time.thread_time()
         scores = self._scores(text)
         encoding = scores.encoding
-        passages = self._index.rank(text, encoding.embedding, scores.probabilities, self._weights)
+        passages = self._index.rank(scores.corrected, encoding.embedding, scores.probabilities, self._weights)
         return Reading(
             domain=self._domain.name,
             intent=self.card.labels[scores.best],

@@ -212,5 +212,5 @@ def _passage_weights(
     evidence = []
     for row in answered:
         scores = classifier.score(row.text)
-        evidence.append(index.evidence(row.text, scores.encoding.embedding, scores.probabilities))
+        evidence.append(index.evidence(scores.corrected, scores.encoding.embedding, scores.probabilities))
     return fit_weights(evidence, [place[row.passage or ""] for row in answered])[0]

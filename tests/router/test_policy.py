@@ -17,7 +17,9 @@ def scores(probabilities: list[float], confidence: float) -> Scores:
     """What a classifier makes of some text."""
     likely = np.array(probabilities)
     unread = Encoding(np.zeros(0, np.float32), np.zeros((0, 0), np.float32), np.zeros(0, np.float32), ())
-    return Scores(likely, int(likely.argmax()), confidence, Signals(np.log(likely), np.log(likely)), unread)
+    return Scores(
+        likely, int(likely.argmax()), confidence, Signals(np.log(likely), np.log(likely)), unread, ""
+    )
 
 
 @pytest.mark.parametrize(
