@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from slmfleet.models.calibrate import fit_temperature
+from slmfleet.models.calibrate import fit_temperature, negative_log_likelihood
 from slmfleet.models.mixture import Mixture, Signals, Trust, log_odds
 
 #: Label index of a held-out row that belongs to no label.
 NOWHERE = -1
 #: Fewer rows than these tell nothing: the mixture stays as it is.
 MIN_ROWS = 10
+#: Rows of which the weight of the lexical head is fitted.
+ENOUGH_ROWS = 150
+_LEXICAL_WEIGHTS = (0.25, 0.5, 0.75, 1.0)
 
 
 def fit_mixture(signals: Sequence[Signals], wanted: NDArray[np.int64], trusted: int) -> Mixture:
@@ -29,12 +32,16 @@ def fit_mixture(signals: Sequence[Signals], wanted: NDArray[np.int64], trusted: 
         return Mixture(lexical_weight=1.0)
     meaning = np.stack([signal.meaning for signal in signals])[known]
     spelling = np.stack([signal.spelling for signal in signals])[known]
-    # Each head is made to mean what it says, and then both count alike. A weight fitted to these few rows
-    # would follow the one that is surer of what it has seen, which says little of what neither has seen.
-    heads = (fit_temperature(meaning, wanted[known]), fit_temperature(spelling, wanted[known]))
-    weight = float(np.clip(heads[0] / heads[1], 0.5, 2.0))
-    temperature = fit_temperature(meaning + weight * spelling, wanted[known])
-    mixture = Mixture(weight, temperature, trusted=trusted)
+    # Few rows would follow the head that is surer of rows like its own, which says little of others: both
+    # count alike then.
+    weights = _LEXICAL_WEIGHTS if known.sum() >= ENOUGH_ROWS else (1.0,)
+    least, mixture = np.inf, Mixture()
+    for weight in weights:
+        mixed = meaning + weight * spelling
+        temperature = fit_temperature(mixed, wanted[known])
+        loss = negative_log_likelihood(mixed, wanted[known], temperature)
+        if loss < least:
+            least, mixture = loss, Mixture(weight, temperature, trusted=trusted)
     return replace(mixture, trust=_fit_trust(mixture, signals, wanted))
 
 
