@@ -56,7 +56,7 @@ def test_certainty_has_finite_odds(extreme: float) -> None:
 class TestFitting:
     @pytest.fixture
     def held_out(self) -> tuple[list[Signals], NDArray[np.int64]]:
-        """Rows whose spelling tells more than their meaning, and a third that belong nowhere."""
+        """Rows that either head tells something of, and a third that belong nowhere."""
         pytest.importorskip("sklearn")
         rng = np.random.default_rng(5)
         made, wanted = [], []
@@ -64,7 +64,7 @@ class TestFitting:
             label = int(rng.integers(LABELS))
             strength = 0.3 if row % 3 == 0 else 3.0
             meaning, spelling = rng.normal(size=LABELS), rng.normal(size=LABELS)
-            meaning[label] += 0.4 * strength
+            meaning[label] += 0.8 * strength
             spelling[label] += strength
             made.append(signals(log_softmax(2 * meaning), log_softmax(spelling)))
             wanted.append(-1 if row % 3 == 0 else label)
