@@ -56,7 +56,7 @@ class Classifier:
         self.encoder = encoder
         self.spelling = spelling
         self.mixture = mixture
-        self._lexical = lexical
+        self.lexical = lexical
 
     @classmethod
     def load(cls, folder: Path, mixture: Mixture) -> Classifier:
@@ -74,7 +74,7 @@ class Classifier:
     def save_head(self, path: Path) -> None:
         """Write what is not in the graph: the lexical head and the words of the training rows."""
         words = zlib.compress("\n".join(self.spelling.trained).encode(), 9)
-        arrays = self._lexical.arrays() | {
+        arrays = self.lexical.arrays() | {
             "words": np.frombuffer(words, dtype=np.uint8),
         }
         np.savez_compressed(path, allow_pickle=False, **arrays)
@@ -86,7 +86,7 @@ class Classifier:
         if corrected.edits:
             spans = (span if span[0] == span[1] else corrected.back(*span) for span in encoding.offsets)
             encoding = replace(encoding, offsets=tuple(spans))
-        signals = Signals(log_softmax(encoding.intent), self._lexical.log_probabilities(corrected.text))
+        signals = Signals(log_softmax(encoding.intent), self.lexical.log_probabilities(corrected.text))
         return signals, encoding, corrected.text
 
     def score(self, text: str) -> Scores:

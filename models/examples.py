@@ -65,10 +65,12 @@ def example_maker(
     passages: Mapping[str, int],
     intent_of: Callable[[Row], str | None],
     recipe: Recipe,
+    intents_of: Callable[[Row], Sequence[str]] | None = None,
 ) -> Callable[[int], list[Example]]:
     """A function from epoch to examples: as they are in epoch 0, then a share of unmarked rows mistyped.
 
-    With BOUNDARY among the slot labels, a share of pairs of rows is joined as well.
+    With BOUNDARY among the slot labels, a share of pairs of rows is joined as well. With `intents_of`, a row
+    has any number of intents.
     """
     splits = BOUNDARY in labels
     learns_slots = len(labels) > 1 + splits
@@ -82,6 +84,7 @@ def example_maker(
             UNKNOWN if boundary >= 0 else intents.get(intent_of(row) or "", UNKNOWN),
             tags(row.spans or (), offsets, labels, boundary) if marked else [UNKNOWN] * len(ids),
             passages.get(row.passage or "", UNKNOWN),
+            [intents[name] for name in intents_of(row) if name in intents] if intents_of else None,
         )
 
     def join(first: Row, dice: random.Random) -> Example | None:

@@ -52,12 +52,16 @@ def passes(rows: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A tokenised row; UNKNOWN where the row does not say. `tags` has one label a token."""
+    """A tokenised row; UNKNOWN where the row does not say. `tags` has one label a token.
+
+    `intents` are all of a row's, where it may have any number; then `intent` says nothing.
+    """
 
     ids: Sequence[int]
     intent: int
     tags: Sequence[int]
     passage: int
+    intents: Sequence[int] | None = None
 
 
 def seed_everything(seed: int) -> None:
@@ -194,6 +198,13 @@ def _loss(
         loss = loss + functional.cross_entropy(intent.float(), wanted, ignore_index=UNKNOWN)
         if recipe.contrast:
             loss = loss + recipe.contrast * _contrast_loss(embedding[known].float(), wanted[known])
+    if batch[0].intents is not None:
+        truth = torch.zeros(len(batch), intent.shape[1])
+        for row, example in enumerate(batch):
+            truth[row, list(example.intents or ())] = 1.0
+        # Summed over labels: a mean would shrink with every label that is not meant.
+        each = functional.binary_cross_entropy_with_logits(intent.float(), truth, reduction="none")
+        loss = loss + each.sum(1).mean()
     tags = padded([example.tags for example in batch], UNKNOWN)
     if bool((tags != UNKNOWN).any()):
         loss = loss + 0.5 * functional.cross_entropy(

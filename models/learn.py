@@ -6,7 +6,7 @@ Routers, specialists and every benchmark are trained by this code and no other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from slmfleet.models.encoder import MAX_TOKENS, read_tokens
 from slmfleet.models.examples import example_maker, slot_labels
 from slmfleet.models.export import export_bundle
 from slmfleet.models.fitting import Progress, Recipe, fit, seed_everything
-from slmfleet.models.lexical_fit import fit_lexical
+from slmfleet.models.lexical_fit import fit_lexical, fit_lexical_many
 from slmfleet.models.mixture import Mixture, Signals
 from slmfleet.models.mixture_fit import NOWHERE
 from slmfleet.models.network import MultiHeadEncoder, build, parameters
@@ -33,19 +33,23 @@ Base = tuple[Tokenizer, dict[str, Tensor]]
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is learned: rows, the labels in order, which label a row has, and the passages that may answer."""
+    """What is learned: rows, the labels in order, which label a row has, and the passages that may answer.
+
+    Where a row may have any number of labels, `labels_of` says which.
+    """
 
     rows: Sequence[Row]
     labels: Sequence[str]
     label_of: Callable[[Row], str | None]
     passages: Sequence[str] = ()
     passage_places: Mapping[str, int] = field(default_factory=dict)
+    labels_of: Callable[[Row], Sequence[str]] | None = None
 
     def without(self, rows: Sequence[Row]) -> Lesson:
         """The same lesson without some rows."""
         left_out = {id(row) for row in rows}
         kept = [row for row in self.rows if id(row) not in left_out]
-        return Lesson(kept, self.labels, self.label_of, self.passages, self.passage_places)
+        return replace(self, rows=kept)
 
 
 @dataclass(frozen=True)
@@ -73,18 +77,20 @@ def learn(lesson: Lesson, recipe: Recipe, base: Base, folder: Path, progress: Pr
     network.bert.load_state_dict(weights)
     place = {label: index for index, label in enumerate(lesson.labels)}
     epochs = example_maker(
-        lesson.rows, tokenizer, place, marks, lesson.passage_places, lesson.label_of, recipe
+        lesson.rows, tokenizer, place, marks, lesson.passage_places, lesson.label_of, recipe, lesson.labels_of
     )
     fit(network, epochs, [read_tokens(tokenizer, text)[0] for text in lesson.passages], recipe, progress)
     encoder = export_bundle(network, tokenizer, folder)
-    taught = [(row.text, place[label]) for row in lesson.rows if (label := lesson.label_of(row)) in place]
-    texts, wanted = [text for text, _ in taught], [label for _, label in taught]
-    classifier = Classifier(
-        encoder,
-        Spelling.of(texts, encoder.words()),
-        fit_lexical(texts, wanted, len(lesson.labels)),
-        Mixture(),
-    )
+    texts = [row.text for row in lesson.rows]
+    if lesson.labels_of:
+        many = [[place[label] for label in lesson.labels_of(row) if label in place] for row in lesson.rows]
+        lexical = fit_lexical_many(texts, many, len(lesson.labels))
+    else:
+        taught = [(row.text, place[label]) for row in lesson.rows if (label := lesson.label_of(row)) in place]
+        lexical = fit_lexical(
+            [text for text, _ in taught], [label for _, label in taught], len(lesson.labels)
+        )
+    classifier = Classifier(encoder, Spelling.of(texts, encoder.words()), lexical, Mixture())
     classifier.save_head(folder / HEAD_FILE)
     return Learned(classifier, network, marks)
 

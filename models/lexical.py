@@ -96,6 +96,9 @@ class Lexical:
 
     def log_probabilities(self, text: str) -> NDArray[np.float64]:
         """Natural logarithms of the labels' probabilities (labels,)."""
+        return log_softmax(self.log_odds(text))
+
+    def log_odds(self, text: str) -> NDArray[np.float64]:
+        """The labels' scores (labels,): each one's own log-odds where the head was fitted to that."""
         buckets, values = features(text, self._rarity)
-        scores = (values @ self._weights[buckets].astype(np.float64)) * self._scale + self._bias
-        return log_softmax(scores)
+        return (values @ self._weights[buckets].astype(np.float64)) * self._scale + self._bias

@@ -18,7 +18,6 @@ from slmfleet.models.calibrate import softmax
 from slmfleet.models.classifier import Classifier
 from slmfleet.models.data import Row
 from slmfleet.models.distill import distilled_base
-from slmfleet.models.errors import DataFault
 from slmfleet.models.fitting import Recipe
 from slmfleet.models.leaks import without_twins
 from slmfleet.models.learn import Base, Lesson, learn, signals_of
@@ -28,10 +27,11 @@ from slmfleet.models.recipes import ROUTER, ROUTER_BASE
 from slmfleet.models.scope_scores import ScopeScores
 from slmfleet.models.slots import BOUNDARY
 from slmfleet.models.specialist import learned_slots
-from slmfleet.models.suite import Progress, SuiteRow, Task, Trainer, Verdict
+from slmfleet.models.suite import Progress, Reader, SuiteRow, Task, Trainer, Verdict
 from slmfleet.models.suite_rows import SUITES_DIR, read_rows
 from slmfleet.models.suite_tasks import NLUPP_TRAIN_FOLDS
 from slmfleet.models.text import fingerprint
+from slmfleet.router.suite_many import ManyReader, fit_many_temperature, log_odds
 
 #: Fewer rows than these are calibrated on a second model, which is then trained again on all of them.
 _FEW_ROWS = 1_500
@@ -109,12 +109,12 @@ class SuiteTrainer:
         self._recipe = recipe
         self._base = base
 
-    def __call__(self, task: Task, seed: int, progress: Progress) -> TrainedReader:
-        """A reader of `task`. Raises DataFault for a task of several labels a row."""
-        if task.kind == "multi":
-            raise DataFault(f"{task.suite} {task.name}: rows with several labels cannot be learned yet")
+    def __call__(self, task: Task, seed: int, progress: Progress) -> Reader:
+        """A reader of `task`."""
         if self._base is None:
             self._base = distilled_base(suite_texts(), self._cache, progress, ROUTER_BASE)
+        if task.kind == "multi":
+            return self._train_many(task, seed, self._base, progress)
         outside = task.out_of_scope or OUT
         rows = [_row(row) for row in task.train]
         if task.tests_scope:
@@ -139,6 +139,24 @@ class SuiteTrainer:
             return TrainedReader(
                 lesson.labels, threshold, size_bytes(where), learned.parameters,
                 Classifier.load(where, mixture), len(task.labels), learned.slot_labels, rivals,
+            )  # fmt: skip
+
+    def _train_many(self, task: Task, seed: int, base: Base, progress: Progress) -> ManyReader:
+        """Any number of labels a row: no contrast, and no joined rows, which would be rows of more labels."""
+        recipe = replace(self._recipe, seed=seed, contrast=0.0, join_share=0.0)
+        rows = [Row(row.text, "", None, None, row.spans, "suite") for row in task.train]
+        labels_of = {id(row): source.labels for row, source in zip(rows, task.train, strict=True)}
+        lesson = Lesson(rows, task.labels, lambda row: None, labels_of=lambda row: labels_of[id(row)])
+        held = random.Random(seed).sample(rows, round(_HELD_OUT_FEW * len(rows)))  # noqa: S311 - no secret
+        with tempfile.TemporaryDirectory() as folder:
+            where = Path(folder)
+            tried = learn(lesson.without(held), recipe, base, where, progress)
+            odds = np.stack([log_odds(tried.classifier, row.text) for row in held])
+            truth = np.array([[label in labels_of[id(row)] for label in task.labels] for row in held])
+            learned = learn(lesson, recipe, base, where, progress)
+            return ManyReader(
+                task.labels, size_bytes(where), learned.parameters, learned.classifier,
+                fit_many_temperature(odds, truth),
             )  # fmt: skip
 
 

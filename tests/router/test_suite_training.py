@@ -10,7 +10,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from slmfleet.models.distill import distilled_base  # noqa: E402
-from slmfleet.models.errors import DataFault  # noqa: E402
 from slmfleet.models.recipes import ROUTER, ROUTER_BASE  # noqa: E402
 from slmfleet.models.slots import BOUNDARY  # noqa: E402
 from slmfleet.models.suite import SuiteRow, Task  # noqa: E402
@@ -84,9 +83,28 @@ def test_a_reader_reads_refuses_and_comes_out_the_same_again(
     assert one.read("who won the cricket").inlier < np.median(inside)
 
 
-def test_rows_with_several_labels_are_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(DataFault, match="several labels"):
-        SuiteTrainer(tmp_path)(task("multi"), 0, silent)
+@pytest.mark.train
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_row_may_have_any_number_of_labels(trainer: SuiteTrainer) -> None:
+    single = task(scope=False)
+    both = tuple(
+        SuiteRow(f"{one.text} and {two.text}", (*one.labels, *two.labels))
+        for one, two in zip(single.train, reversed(single.train), strict=True)
+        if one.labels != two.labels
+    )
+    nothing = tuple(SuiteRow(f"hello {thing}", ()) for thing in THINGS)
+    many = replace(single, kind="multi", train=(*single.train, *both, *nothing))
+    reader = trainer(many, 1, silent)
+    assert list(reader.labels) == sorted(WORDS)
+    said = {
+        label
+        for label, chance in zip(
+            reader.labels, reader.read("track parcel it and refund it please").probabilities, strict=True
+        )
+        if chance > 0.5
+    }
+    assert said == {"parcel", "money"}
+    assert reader.read("hello my desk").probabilities.max() < 0.5
 
 
 def test_boundaries_are_where_the_tag_is_but_not_at_the_start() -> None:
