@@ -48,6 +48,12 @@ class Mixture:
         mixed = signals.meaning + self.lexical_weight * signals.spelling
         return np.asarray(np.exp(log_softmax(mixed / self.temperature)))
 
+    def best(self, signals: Signals, among: int | None = None) -> tuple[int, float]:
+        """The likeliest of the first `among` labels (None: of all), and the confidence in it."""
+        probabilities = self.probabilities(signals)
+        label = int(np.argmax(probabilities[:among]))
+        return label, self.confidence(probabilities, label)
+
     def confidence(self, probabilities: Floats, label: int) -> float:
         """The calibrated probability that `label`, given `probabilities`, is right."""
         if label >= self.trusted:

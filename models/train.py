@@ -162,10 +162,9 @@ def calibrate(
     mixture = fit_mixture(signals, wanted, trusted)
     confidence, wrong = [], []
     for signal, label in zip(signals, wanted, strict=True):
-        probabilities = mixture.probabilities(signal)
-        best = int(np.argmax(probabilities))
+        best, sure = mixture.best(signal)
         if best < trusted:
-            confidence.append(mixture.confidence(probabilities, best))
+            confidence.append(sure)
             wrong.append(best != label)
     return mixture, threshold_for_error(np.array(confidence), np.array(wrong, dtype=bool), max_wrong_rate)
 

@@ -234,9 +234,8 @@ def _calibrate(
         return mixture, 0.0
     trusts, right = [], []
     for signal, label in zip(signals, wanted, strict=True):
-        probabilities = mixture.probabilities(signal)
-        best = int(np.argmax(probabilities[:in_scope]))
-        trusts.append(mixture.confidence(probabilities, best))
+        best, sure = mixture.best(signal, in_scope)
+        trusts.append(sure)
         right.append(best == label)
     trust = np.array(trusts)
     weight = np.where(inside, (1 - _OUT_OF_SCOPE_SHARE) / inside.sum(), _OUT_OF_SCOPE_SHARE / (~inside).sum())
