@@ -1,10 +1,9 @@
-"""One command, `slmfleet`: up ask explain train evaluate bench check token."""
+"""One command, `slmfleet`: up ask explain train evaluate bench check token consume publish dead."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,10 @@ import typer
 from rich.console import Console
 
 from slmfleet.models.errors import FleetFault, SettingsFault, SlmfleetError
+from slmfleet.services import cli_events
 from slmfleet.services.settings import Settings, load_settings
+from slmfleet.services.terminal import FleetOption, JsonOption, errors
+from slmfleet.services.terminal import plainly as _plainly
 
 app = typer.Typer(
     help="A fleet of small specialist language models that answers a retailer's customers.",
@@ -20,21 +22,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-FleetOption = Annotated[
-    Path | None, typer.Option("--fleet", help="The retailer's folder; the demonstration shop by default.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
-
-
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """A fault is told in its own words, without a traceback; exit code 2."""
-    try:
-        yield
-    except SlmfleetError as error:
-        errors.print(str(error), markup=False, style="red")
-        raise typer.Exit(2) from None
 
 
 @app.command()
@@ -214,3 +201,6 @@ def _training() -> Callable[[Path, Path, str | None], None]:
         errors.print(f"training needs {error.name}: install the extra with pip install 'slmfleet[train]'")
         raise typer.Exit(2) from None
     return train_fleet
+
+
+cli_events.add_to(app)

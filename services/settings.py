@@ -60,6 +60,15 @@ class Settings(BaseSettings):
     #: Seconds after its last question for which a session is remembered, and how many are at most.
     session_ttl_s: float = Field(default=1_800, gt=0)
     sessions_max: int = Field(default=10_000, ge=1)
+    #: Events: the most that a consumer takes at once; for how many seconds one may be silent before another
+    #: takes over what it had; how often an event is tried; how long answers are remembered.
+    event_batch: int = Field(default=32, ge=1, le=1_024)
+    event_reclaim_s: float = Field(default=10.0, ge=1, le=3_600)
+    event_attempts: int = Field(default=5, ge=1, le=100)
+    event_keep_s: float = Field(default=86_400.0, ge=60)
+    broker_url: SecretStr | None = None
+    #: Redis that remembers which events were answered, where the broker is another kind.
+    ledger_url: SecretStr | None = None
     #: Watts one busy core is taken to draw where energy cannot be measured.
     core_watts: float = Field(default=8.0, gt=0)
 
