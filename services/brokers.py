@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis
 
 from slmfleet.models.errors import SettingsFault
+from slmfleet.services.embedded_valkey import embedded_url
 from slmfleet.services.ledger import Ledger
 from slmfleet.services.redis_streams import RedisStreams, patient_client
 from slmfleet.services.settings import Settings
@@ -45,6 +46,9 @@ def broker_url(settings: Settings) -> str:
     """The URL of the broker, that of `slmfleet up` unless told otherwise. Raises SettingsFault."""
     if settings.broker_url is not None:
         return settings.broker_url.get_secret_value()
+    embedded = embedded_url(settings.embedded_dir(), "broker")
+    if embedded is not None:
+        return embedded
     raise SettingsFault("there is no broker: start `slmfleet up`, or name one with --broker URL")
 
 

@@ -32,12 +32,20 @@ def up(
     placement: Annotated[
         str | None, typer.Option(help="colocated (no hop) or split (one Serve deployment a specialist).")
     ] = None,
+    redis: Annotated[
+        str | None, typer.Option(help="Redis or Valkey for the cache; starts its own without.")
+    ] = None,
+    broker: Annotated[
+        str | None, typer.Option(help="Broker of the events; starts its own Valkey without.")
+    ] = None,
 ) -> None:
     """Serve the fleet on this machine until interrupted."""
     from slmfleet.services.serve_here import serve_fleet
 
     with _plainly():
-        settings = load_settings(fleet_dir=fleet, host=host, port=port, placement=placement)
+        settings = load_settings(
+            fleet_dir=fleet, host=host, port=port, placement=placement, redis_url=redis, broker_url=broker
+        )
         serve_fleet(settings, tell=lambda line: print(line, flush=True))
 
 

@@ -35,6 +35,10 @@ RAY_ENVIRONMENT = {
 }
 
 
+#: What a URL of the cache's server may start with.
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
 class Settings(BaseSettings):
     """Settings of one serving process. Secrets print as stars."""
 
@@ -52,6 +56,9 @@ class Settings(BaseSettings):
     api_keys: SecretStr = SecretStr("")
     #: Signs customer tokens (HS256, at least 32 bytes). Without it one is made and kept in `state_dir`.
     token_secret: SecretStr | None = None
+    #: The cache's and the broker's server, with their passwords. `slmfleet up` starts its own without them.
+    redis_url: SecretStr | None = None
+    broker_url: SecretStr | None = None
     request_timeout_s: float = Field(default=5.0, gt=0, le=300)
     max_queued_requests: int = Field(default=256, ge=1)
     max_ongoing_requests: int = Field(default=64, ge=1)
@@ -66,7 +73,6 @@ class Settings(BaseSettings):
     event_reclaim_s: float = Field(default=10.0, ge=1, le=3_600)
     event_attempts: int = Field(default=5, ge=1, le=100)
     event_keep_s: float = Field(default=86_400.0, ge=60)
-    broker_url: SecretStr | None = None
     #: Redis that remembers which events were answered, where the broker is another kind.
     ledger_url: SecretStr | None = None
     #: Watts one busy core is taken to draw where energy cannot be measured.
@@ -76,6 +82,10 @@ class Settings(BaseSettings):
         """The API keys, without blanks."""
         keys = (key.strip() for key in self.api_keys.get_secret_value().split(","))
         return frozenset(key for key in keys if key)
+
+    def embedded_dir(self) -> Path:
+        """Folder of the embedded servers' files."""
+        return self.state_dir / "valkey"
 
     def resolved_records_url(self) -> str:
         """SQLAlchemy URL of the order records: a SQLite file in `state_dir` unless told otherwise."""
@@ -111,6 +121,9 @@ def load_settings(**overrides: object) -> Settings:
     secret = settings.token_secret
     if secret is not None and len(secret.get_secret_value().encode()) < 32:
         raise SettingsFault("SLMFLEET_TOKEN_SECRET: at least 32 bytes are needed to sign customer tokens")
+    redis = settings.redis_url
+    if redis is not None and not redis.get_secret_value().startswith(REDIS_SCHEMES):
+        raise SettingsFault(f"SLMFLEET_REDIS_URL: should start with one of {', '.join(REDIS_SCHEMES)}")
     return settings
 
 
