@@ -26,7 +26,7 @@ def transport_for(url: str, settings: Settings) -> Transport:
         if scheme in ("amqp", "amqps"):
             from slmfleet.services.rabbit_queues import RabbitQueues
 
-            return RabbitQueues(url, settings.event_batch)
+            return RabbitQueues(url, settings.event_batch, settings.event_keep_s)
         if scheme in ("nats", "tls"):
             from slmfleet.services.nats_streams import NatsStreams
 

@@ -65,6 +65,7 @@ class Consumer(AsgiFastStream):
         self._answerer = answerer
         self._counts = counts
         self._backlog: dict[str, Backlog] = {}
+        self._consuming = False
         self._upkeep: asyncio.Task[None] | None = None
         super().__init__(
             transport.broker,
@@ -76,6 +77,7 @@ class Consumer(AsgiFastStream):
             ],
             specification=_specification(),
             on_startup=[self._begin],
+            after_startup=[self._began],
             on_shutdown=stops,
             after_shutdown=[self._end],
         )
@@ -107,6 +109,9 @@ class Consumer(AsgiFastStream):
     async def _begin(self) -> None:
         self._upkeep = asyncio.create_task(self._keep_up())
 
+    async def _began(self) -> None:
+        self._consuming = True
+
     async def _end(self) -> None:
         if self._upkeep is not None:
             self._upkeep.cancel()
@@ -120,6 +125,9 @@ class Consumer(AsgiFastStream):
             except Exception as error:  # noqa: BLE001 - consuming goes on without it, and it is tried again
                 log.warning("upkeep of the broker failed: %s", error)
             await asyncio.sleep(_UPKEEP_EVERY_S)
+            if not self._consuming:  # FastStream's start failed, which leaves a process that does nothing
+                log.error("consuming did not begin within %g s", _UPKEEP_EVERY_S)
+                self._uvicorn.should_exit = True
 
     async def _alive(self) -> tuple[int, dict[str, Any]]:
         return 200, {"status": "ok"}

@@ -18,7 +18,7 @@ from slmfleet.services.brokers import broker_url, ledger_client, ledger_on, tran
 from slmfleet.services.consumer import Consumer
 from slmfleet.services.dead_letters import DeadLetter, DeadLetters
 from slmfleet.services.event_counts import EventCounts
-from slmfleet.services.event_handlers import ChangeHandler, Changes, QueryHandler
+from slmfleet.services.event_handlers import ChangeHandler, Changes, QueryHandler, burying
 from slmfleet.services.events import CHANGES, QUERIES, AnswerData
 from slmfleet.services.fleet_loading import load_pipeline
 from slmfleet.services.ledger import Ledger
@@ -49,6 +49,7 @@ async def _consume(
         answerer = _answerer(settings, gateway, executor)
         queries = QueryHandler(answerer, ledger, dead, transport.publish, counts)
         handlers: dict[str, HandleAll] = {QUERIES: queries.handle_all}
+        transport.when_given_up(burying(dead, counts))
         stops: list[Callable[[], None]] = [queries.stop]
         changes = _changes(settings)
         if changes is not None:
@@ -157,9 +158,8 @@ async def _broker(settings: Settings) -> AsyncIterator[tuple[Transport, DeadLett
 def quiet_logs() -> None:
     """Logs on stderr, a line each: a broker that is away for a moment is no traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for name in ("slmfleet.broker", "faststream"):
+    for name in ("slmfleet.broker", "aiormq.connection", "aio_pika.robust_connection", "nats.aio.client"):
         logging.getLogger(name).addFilter(_without_traceback)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

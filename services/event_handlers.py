@@ -114,6 +114,17 @@ class _Handler:
             pass
 
 
+def burying(dead: DeadLetters, counts: EventCounts) -> Callable[[str, bytes], Awaitable[None]]:
+    """Makes a dead letter of an event that the broker gave up: the stream it was on, and its body."""
+
+    async def bury(stream: str, body: bytes) -> None:
+        detail = "the broker gave it up after many deliveries; was the ledger away?"
+        await dead.add(died(body, stream, "undeliverable", detail, 0, None))
+        counts.died("undeliverable")
+
+    return bury
+
+
 @dataclass(slots=True)
 class _Open:
     """A query event that has no answer yet, and the deliveries that wait for one."""

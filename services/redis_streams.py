@@ -13,7 +13,7 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -127,6 +127,9 @@ class RedisStreams:
                 description=(kind.__doc__ or "").partition("\n")[0],
                 include_in_schema=subscription is new,
             )(receive)
+
+    def when_given_up(self, bury: Callable[[str, bytes], Awaitable[None]]) -> None:
+        """Nothing: this broker delivers for as long as it takes."""
 
     def announce(self, stream: str, kind: type[object]) -> None:
         """Say in the AsyncAPI document that events of type `kind` are published to `stream`."""

@@ -51,6 +51,10 @@ class Transport(Protocol):
         """
         ...
 
+    def when_given_up(self, bury: Callable[[str, bytes], Awaitable[None]]) -> None:
+        """Tell `bury` of each event that the broker itself gave up: the stream it was on, and its body."""
+        ...
+
     def announce(self, stream: str, kind: type[object]) -> None:
         """Say in the AsyncAPI document that events of type `kind` are published to `stream`."""
         ...
