@@ -193,7 +193,7 @@ class QueryHandler(_Handler):
                 continue
             del events[one.key]
             if standing.kind == "answered":
-                await self._tell(one, standing.answer, done, "repeated")
+                await self._tell(one, standing.answer, done, "duplicate")
             elif standing.kind == "spent":
                 reason = "failed" if standing.fault else "crashed"
                 detail = standing.fault or f"{standing.attempts} consumers ended while they answered it"
@@ -220,7 +220,9 @@ class QueryHandler(_Handler):
     ) -> None:
         if isinstance(outcome, AnswerBody):
             stored = await self._ledger.complete(one.key, written(answered(one.event, outcome)))
-            await self._tell(one, stored, done, outcome.status)
+            await self._tell(
+                one, stored, done, "handed_off" if outcome.status == "handed_off" else "answered"
+            )
             return
         await self._ledger.failed(one.key, owner, outcome.detail)
         if isinstance(outcome, Refused):
@@ -304,7 +306,7 @@ class ChangeHandler(_Handler):
                 await self._ledger.failed(key, owner, f"the change failed ({type(error).__name__})")
             else:
                 await self._ledger.complete(key, b"{}")
-                self._counts.handled(event.get_type(), "applied")
+                self._counts.handled(event.get_type(), "invalidated")
                 return True
             await self._pause(tries, 0)
             if self._stopping.is_set():

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TypeVar
 
+import orjson
 from cloudevents.core.exceptions import CloudEventValidationError
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
@@ -244,7 +245,7 @@ def check_data(event: CloudEvent) -> None:
 
 def key_of(event: CloudEvent) -> str:
     """What is the same for every delivery of one event, and for no other: a digest of source and id."""
-    return hashlib.sha256(f"{event.get_source()}\0{event.get_id()}".encode()).hexdigest()[:40]
+    return hashlib.sha256(orjson.dumps([event.get_source(), event.get_id()])).hexdigest()[:40]
 
 
 def traceparent_of(event: CloudEvent) -> str | None:

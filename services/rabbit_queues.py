@@ -109,8 +109,11 @@ class RabbitQueues:
                 "x-dead-letter-exchange": "",
                 "x-dead-letter-routing-key": UNDELIVERABLE,
             }
-            kept = {"x-message-ttl": self._keep_ms}
-            arguments: dict[str, dict[str, Any]] = {QUERIES: limited, CHANGES: limited, ANSWERS: kept, HANDOFFS: kept, UNDELIVERABLE: {}}
+            arguments: dict[str, dict[str, Any]] = {
+                **dict.fromkeys((QUERIES, CHANGES), limited),
+                **{key: {"x-message-ttl": self._keep_ms} for key in (ANSWERS, HANDOFFS)},
+                UNDELIVERABLE: {},
+            }
             for name, more in arguments.items():
                 quorum: Any = {"x-queue-type": "quorum", **more}
                 queue = await channel.declare_queue(name, durable=True, arguments=quorum)
