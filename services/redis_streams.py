@@ -72,7 +72,8 @@ def _patience(patience_s: float) -> dict[str, Any]:
 
 
 class RedisStreams:
-    """A transport over Redis Streams: `max_in_hand` events are taken, and no more before those are done with.
+    """A transport over Redis Streams: `max_in_hand` new events are taken, and no more before those are done
+    with; as many may be taken over from consumers that are gone.
 
     `keep_s`: how long answers stay on their streams for those who have not read them.
     """
@@ -94,11 +95,15 @@ class RedisStreams:
         self._consumed: list[str] = []
 
     def consume(self, stream: str, kind: Any, handle_all: HandleAll) -> None:
-        """Hand the events of `stream` to `handle_all`: new ones in batches, those taken over one by one."""
+        """Hand the events of `stream` to `handle_all`: new ones, and beside them those taken over."""
         self._consumed.append(stream)
 
         async def receive(event: Any) -> None:
             await self._receive(stream, event, handle_all)
+
+        async def receive_taken_over(event: Any) -> None:
+            # FastStream takes over one at a time; of a consumer that died there are more.
+            await self._receive(stream, [*event, *await self._take_over(stream)], handle_all)
 
         receive.__annotations__["event"] = kind  # for the AsyncAPI document; what comes is a list of entries
         new = StreamSub(
@@ -117,16 +122,16 @@ class RedisStreams:
             min_idle_time=int(self._reclaim_s * 1e3),
             polling_interval=_READ_WAIT_MS,
         )
-        for subscription, title in ((new, stream), (taken_over, f"{stream} (taken over)")):
+        for subscription, receiver in ((new, receive), (taken_over, receive_taken_over)):
             self.broker.subscriber(
                 stream=subscription,
                 parser=_parse,
                 decoder=_decode,
                 ack_policy=AckPolicy.MANUAL,
-                title=title,
+                title=stream if subscription is new else f"{stream} (taken over)",
                 description=(kind.__doc__ or "").partition("\n")[0],
                 include_in_schema=subscription is new,
-            )(receive)
+            )(receiver)
 
     def when_given_up(self, bury: Callable[[str, bytes], Awaitable[None]]) -> None:
         """Nothing: this broker delivers for as long as it takes."""
@@ -134,6 +139,15 @@ class RedisStreams:
     def announce(self, stream: str, kind: type[object]) -> None:
         """Say in the AsyncAPI document that events of type `kind` are published to `stream`."""
         self.broker.publisher(stream=stream, title=stream, description=kind.__doc__, schema=kind)
+
+    async def _take_over(self, stream: str) -> list[_Entry]:
+        try:
+            claimed: Any = await self.client.xautoclaim(
+                stream, GROUP, self.name, int(self._reclaim_s * 1e3), "0-0", count=self._max_in_hand - 1
+            )
+        except RedisError:
+            return []
+        return [(place, Delivery(_body(fields))) for place, fields in claimed[1]]
 
     async def _receive(self, stream: str, entries: Sequence[_Entry], handle_all: HandleAll) -> None:
         if not entries:

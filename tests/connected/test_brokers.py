@@ -1,0 +1,179 @@
+"""RabbitMQ and NATS JetStream: the same promises as over Redis Streams, on real servers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from fakes.brokers import nats_server, rabbitmq
+from fakes.events import Desk, gateway, query
+from fakes.shop import Shop
+
+from slmfleet.services.brokers import transport_for
+from slmfleet.services.embedded_valkey import EmbeddedValkey
+from slmfleet.services.event_handlers import QueryHandler, burying
+from slmfleet.services.events import ANSWERS, QUERIES, QueryReceived, made, read_event, traceparent_of
+from slmfleet.services.publishing import ask
+from slmfleet.services.settings import Settings
+from slmfleet.services.transport import Delivery, HandleAll, Transport
+
+pytestmark = [pytest.mark.connected, pytest.mark.timeout(180)]
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture(scope="module", params=[rabbitmq, nats_server], ids=["rabbitmq", "nats"])
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with request.param(tmp_path_factory.mktemp("server")) as url:
+        yield url
+
+
+@dataclass
+class Taken:
+    """A handler that remembers what it was given."""
+
+    verdict: bool = True
+    bodies: list[bytes] = field(default_factory=list)
+    most: int = 0
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle_all(self, deliveries: Sequence[Delivery]) -> list[bool]:
+        self.most = max(self.most, len(deliveries))
+        self.bodies += [delivery.body for delivery in deliveries]
+        await self.go_on.wait()
+        return [self.verdict] * len(deliveries)
+
+
+Start = Callable[[HandleAll], Awaitable[Transport]]
+
+
+@pytest.fixture
+async def start(url: str) -> AsyncIterator[Start]:
+    started: list[Transport] = []
+    settings = Settings(event_batch=4, event_reclaim_s=1.0)
+
+    async def begin(handle_all: HandleAll) -> Transport:
+        transport = transport_for(url, settings)
+        transport.consume(QUERIES, QueryReceived, handle_all)
+        await transport.prepare()
+        started.append(transport)
+        await transport.broker.start()
+        return transport
+
+    yield begin
+    for transport in started:
+        await transport.broker.stop()
+        await transport.close()
+
+
+@pytest.fixture
+async def outside(url: str) -> AsyncIterator[Transport]:
+    """Somebody who publishes."""
+    transport = transport_for(url, Settings())
+    await transport.prepare()
+    yield transport
+    await transport.close()
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for is in another process
+            await asyncio.sleep(0.02)
+
+
+async def test_everything_published_is_delivered_and_no_more_than_it_has_in_hand(
+    start: Start, outside: Transport
+) -> None:
+    for number in range(10):
+        await outside.publish(QUERIES, read_event(query("hi", str(number))))
+    taken = Taken()
+    transport = await start(taken.handle_all)
+    await until(lambda: len(taken.bodies) >= 1)
+    await asyncio.sleep(0.5)
+    waiting = (await transport.backlog())[QUERIES].waiting
+    assert waiting == 6
+    assert len(taken.bodies) <= 4
+    taken.go_on.set()
+    await until(lambda: len(taken.bodies) == 10)
+    assert taken.most <= 4
+    await asyncio.sleep(0.5)
+    assert (await transport.backlog())[QUERIES].waiting == 0
+
+
+async def test_what_is_not_done_with_comes_again(start: Start, outside: Transport) -> None:
+    taken = Taken(verdict=False)
+    taken.go_on.set()
+    await start(taken.handle_all)
+    await outside.publish(QUERIES, read_event(query("hi")))
+    await until(lambda: len(taken.bodies) == 2)
+    taken.verdict = True
+    await until(lambda: len(taken.bodies) >= 3)
+    await asyncio.sleep(3.0)
+    assert len(taken.bodies) == 3
+    assert len(set(taken.bodies)) == 1
+
+
+async def test_a_long_piece_of_work_is_not_delivered_twice(start: Start, outside: Transport) -> None:
+    taken = Taken()
+    await start(taken.handle_all)
+    await outside.publish(QUERIES, read_event(query("hi")))
+    await asyncio.sleep(3.0)  # three times as long as a silent consumer is given
+    assert len(taken.bodies) == 1
+    taken.go_on.set()
+
+
+async def test_a_question_is_answered_with_its_trace(
+    start: Start, outside: Transport, tmp_path: Path
+) -> None:
+    valkey = EmbeddedValkey("broker", tmp_path / "valkey")
+    shop = Shop(tmp_path)
+    desk = Desk(valkey.start(), gateway(shop))
+    handler = QueryHandler(desk.handler._answerer, desk.ledger, desk.dead, outside.publish, desk.counts)
+    await start(handler.handle_all)
+    event = read_event(query("where is my parcel", "q"))
+    event.get_attributes()["traceparent"] = TRACE
+    async with outside.listening((ANSWERS,)) as heard:
+        told = await ask(outside, desk.dead, event, 20.0)
+        assert told is not None
+        assert told.answer.text == "About track, stranger."  # type: ignore[union-attr]
+        assert traceparent_of(read_event(await anext(heard))) == TRACE
+    forged = read_event(query("hi", "f", token="forged"))
+    letter = await ask(outside, desk.dead, forged, 20.0)
+    assert letter is not None
+    assert letter.died.reason == "unauthenticated"  # type: ignore[union-attr]
+    await desk.client.aclose()
+    shop.executor.shutdown()
+    valkey.stop()
+
+
+async def test_what_rabbitmq_gives_up_becomes_a_dead_letter(url: str, tmp_path: Path) -> None:
+    if not url.startswith("amqp"):
+        pytest.skip("NATS delivers for as long as it takes")
+    import aio_pika
+
+    valkey = EmbeddedValkey("broker", tmp_path / "valkey")
+    shop = Shop(tmp_path)
+    desk = Desk(valkey.start(), gateway(shop))
+    transport = transport_for(url, Settings())
+    transport.when_given_up(burying(desk.dead, desk.counts))
+    await transport.prepare()
+    connection = await aio_pika.connect(url)
+    channel = await connection.channel()
+    await transport.publish(QUERIES, made("slmfleet.query.received.v1", {"text": "hi"}))
+    queue = await channel.get_queue(QUERIES)
+    for _ in range(101):
+        message = await queue.get(timeout=5)
+        await message.nack(requeue=True)
+    await transport.broker.start()
+    async with asyncio.timeout(20):
+        while await desk.reasons() != ["undeliverable"]:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.1)
+    assert (await desk.dead.all())[0].died.stream == QUERIES
+    await connection.close()
+    await transport.broker.stop()
+    await transport.close()
+    await desk.client.aclose()
+    shop.executor.shutdown()
+    valkey.stop()
