@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -78,25 +80,35 @@ async def sharer(settings: Settings, parts: WordParts | None = None) -> AsyncIte
             await shared.stop()
 
 
-#: A replica in a process of its own: asks what stands on the command line, prints the verdicts, then waits.
-PROGRAM = """
-import asyncio, sys, time
+#: A replica in a process of its own: once there is a file `go`, it asks what stands on the command line and
+#: prints the verdicts.
+_PROGRAM = """
+import asyncio, sys
 from pathlib import Path
 from fakes.sharing import QuotingParts, sharer, sharing_settings
 
-async def main(folder, url, start_at, *texts):
+async def main(folder, url, *texts):
     async with sharer(sharing_settings(Path(folder), url), QuotingParts(slow_s=0.5)) as replica:
         print("up", flush=True)
-        while time.time() < float(start_at):
+        while not Path(folder, "go").exists():
             await asyncio.sleep(0.005)
         for text in texts:
             print((await replica.ask(text)).cache, flush=True)
-        await asyncio.sleep(30)
+        await asyncio.sleep(60)
 
 asyncio.run(main(*sys.argv[1:]))
 """
 
 
-def python_path() -> str:
-    """For a process that imports what this one does."""
-    return ":".join(filter(None, sys.path))
+def replica_program(folder: Path, url: str, *texts: str) -> subprocess.Popen[str]:
+    """A replica in a process of its own, which asks `texts` once there is a file `go`."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", _PROGRAM, str(folder), url, *texts]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def end(programs: list[subprocess.Popen[str]]) -> None:
+    """End them as a crash would."""
+    for program in programs:
+        program.kill()
+        program.communicate(timeout=20)
