@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import orjson
 from pydantic import BaseModel
@@ -90,16 +90,14 @@ async def _show(client: Redis, fleet: Fleet) -> CacheContents:
         entries += 1
         entry_bytes += len(packed)
         by_domain.update(Entry.unpacked(packed).domains)
-    hits = {name.decode(): int(count) for name, count in (await client.hgetall(keys.hits)).items()}  # type: ignore[misc]
+    hits = cast("dict[bytes, bytes]", await cast("Awaitable[Any]", client.hgetall(keys.hits)))
     memory = await client.info("memory")
-    names = [name.decode() for name in await client.zrange(keys.replicas, 0, -1)]
-    alive = await client.mget([keys.replica(name) for name in names]) if names else []
     return CacheContents(
         retailer=fleet.config.retailer,
         entries=entries,
-        replicas=sum(said is not None for said in alive),
+        replicas=len(await keys.replicas_heard(client)),
         by_domain=dict(by_domain),
-        hits=hits,
+        hits={name.decode(): int(count) for name, count in hits.items()},
         entry_bytes=entry_bytes,
         memory_bytes=int(memory["used_memory"]),
         memory_max_bytes=int(memory.get("maxmemory", 0)),
@@ -137,5 +135,5 @@ async def _entries(client: Redis, keys: Keyspace) -> AsyncIterator[tuple[bytes, 
 async def _page(client: Redis, page: list[bytes]) -> list[tuple[bytes, bytes]]:
     if not page:
         return []
-    found = await client.mget(page)
+    found = cast("list[bytes | None]", await client.mget(page))
     return [(key, packed) for key, packed in zip(page, found, strict=True) if packed is not None]

@@ -6,7 +6,6 @@ import asyncio
 import time
 from typing import Final
 
-import orjson
 from redis.asyncio import Redis
 
 from slmfleet.models.errors import NotFound, Unreachable
@@ -60,23 +59,11 @@ class Changes:
 
     async def _late(self, client: Redis, domain: str, wanted: str) -> int:
         """How many replicas that live have not indexed the token `wanted` or a later one of `domain`."""
-        names = [name.decode() for name in await client.zrange(self._keys.replicas, 0, -1)]
-        if not names:
-            return 0
-        told = await client.mget([self._keys.replica(name) for name in names])
-        gone = [name for name, said in zip(names, told, strict=True) if said is None]
-        if gone:
-            await client.zrem(self._keys.replicas, *gone)
-        now = (await self._keys.tokens(client) or {}).get(domain, wanted)
-        late = 0
-        for said in told:
-            if said is None:
-                continue
-            state = orjson.loads(said)
-            if domain in state["faults"] and state["tokens"].get(domain) in (wanted, now):
-                raise Unreachable(f"a replica cannot serve the new {domain}; its log says why")
-            late += state["tokens"].get(domain) not in (wanted, now)
-        return late
+        heard = await self._keys.replicas_heard(client)
+        latest = (await self._keys.tokens(client) or {}).get(domain, wanted)
+        if any(domain in state["faults"] for state in heard):
+            raise Unreachable(f"a replica cannot serve the new {domain}; its log says why")
+        return sum(state["tokens"].get(domain) not in (wanted, latest) for state in heard)
 
 
 def redis_url(settings: Settings) -> str:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -99,29 +98,33 @@ class Keyspace:
     async def look_up(self, client: Redis, key: str, lease: str, lease_ms: int) -> LookedUp:
         """One round trip. An empty `lease` asks for none."""
         keys = (self.answer(key), self.lease(key), self.generations)
-        told, entry, leased = await cast(
-            "Awaitable[list[Any]]", client.eval(_LOOK_UP, 3, *keys, lease, str(lease_ms))
-        )
+        told, entry, leased = await client.eval(_LOOK_UP, 3, *keys, lease, str(lease_ms))
         return LookedUp(_tokens(told), entry, bool(leased))
 
     async def store(self, client: Redis, key: str, lease: str, entry: bytes, ttl_ms: int) -> None:
         """Store `entry` unless it is empty, and let the lease go if it is still this one."""
-        await cast(
-            "Awaitable[Any]",
-            client.eval(_STORE, 2, self.answer(key), self.lease(key), lease, entry, str(ttl_ms)),  # type: ignore[arg-type]
-        )
+        await client.eval(_STORE, 2, self.answer(key), self.lease(key), lease, entry, str(ttl_ms))
 
     async def tokens(self, client: Redis) -> dict[str, str] | None:
         """Domain -> token, None where the server has none."""
-        return _tokens(await client.get(self.generations))
+        return _tokens(cast("bytes | None", await client.get(self.generations)))
+
+    async def replicas_heard(self, client: Redis) -> list[dict[str, Any]]:
+        """What each replica that lives says of itself: `tokens` and `faults`, by domain. Drops the dead."""
+        names = [name.decode() for name in cast("list[bytes]", await client.zrange(self.replicas, 0, -1))]
+        if not names:
+            return []
+        said = cast("list[bytes | None]", await client.mget([self.replica(name) for name in names]))
+        gone = [name for name, state in zip(names, said, strict=True) if state is None]
+        if gone:
+            await client.zrem(self.replicas, *gone)
+        return [orjson.loads(state) for state in said if state is not None]
 
     async def renew(self, client: Redis, *domains: str) -> dict[str, str]:
         """Give each of `domains` a new token. Returns those tokens."""
         fresh = {domain: token() for domain in domains}
-        await cast(
-            "Awaitable[Any]",
-            client.eval(_RENEW, 1, self.generations, *(each for pair in fresh.items() for each in pair)),
-        )
+        pairs = [each for pair in fresh.items() for each in pair]
+        await client.eval(_RENEW, 1, self.generations, *pairs)
         return fresh
 
 

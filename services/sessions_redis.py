@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable
 from dataclasses import asdict
+from typing import Any, cast
 
 import orjson
 from redis.asyncio import Redis
@@ -58,5 +60,4 @@ class SharedSessions:
 
 
 async def _turns(client: Redis, key: str) -> list[bytes]:
-    pushed: list[bytes] = await client.lrange(key, 0, -1)  # type: ignore[misc]
-    return pushed
+    return cast("list[bytes]", await cast("Awaitable[Any]", client.lrange(key, 0, -1)))

@@ -5,6 +5,7 @@ It outlives a reload of the fleet. Without a server, or while that is gone, each
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 from slmfleet.models.fleet import Fleet
@@ -72,11 +73,16 @@ class SharedState:
             self._replica.start()
 
     async def stop(self) -> None:
-        """Take part no more."""
+        """Take part no more, once what was computed is kept."""
+        await self.kept()
         if self._replica is not None:
             await self._replica.stop()
         if self.link is not None:
             await self.link.close()
+
+    async def kept(self) -> None:
+        """Wait until nothing is being stored."""
+        await asyncio.gather(*self.here.background)
 
     def told(self) -> dict[str, str]:
         """What an operator should know, for /readyz: a subject to `ok` or what is wrong with it."""

@@ -44,13 +44,8 @@ class Sharer:
     async def ask(self, text: str, **more: Any) -> AnswerBody:
         """The answer to a question, once what is to be kept of it is kept."""
         answer = await self.loaded.pipeline.answer(Query(text, **more))
-        await self.kept()
+        await self.shared.kept()
         return answer
-
-    async def kept(self) -> None:
-        """Wait until nothing is being stored."""
-        while self.shared.here.background:
-            await next(iter(self.shared.here.background))
 
 
 def sharing_settings(folder: Path, url: str | None, **more: Any) -> Settings:
@@ -76,7 +71,6 @@ async def sharer(settings: Settings, parts: WordParts | None = None) -> AsyncIte
         try:
             yield made
         finally:
-            await made.kept()
             await shared.stop()
 
 
