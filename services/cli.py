@@ -1,4 +1,4 @@
-"""One command, `slmfleet`: up ask explain train evaluate bench check token consume publish dead."""
+"""One command, `slmfleet`: up ask explain train evaluate bench check token cache consume publish dead."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import typer
 from rich.console import Console
 
 from slmfleet.models.errors import FleetFault, SettingsFault, SlmfleetError
-from slmfleet.services import cli_events
+from slmfleet.services import cache_cli, cli_events
+from slmfleet.services.cli_options import FleetOption, JsonOption, errors, plainly
 from slmfleet.services.settings import Settings, load_settings
-from slmfleet.services.terminal import FleetOption, JsonOption, errors
-from slmfleet.services.terminal import plainly as _plainly
 
 app = typer.Typer(
     help="A fleet of small specialist language models that answers a retailer's customers.",
@@ -22,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cache_cli.app, name="cache")
 
 
 @app.command()
@@ -42,7 +42,7 @@ def up(
     """Serve the fleet on this machine until interrupted."""
     from slmfleet.services.serve_here import serve_fleet
 
-    with _plainly():
+    with plainly():
         settings = load_settings(
             fleet_dir=fleet, host=host, port=port, placement=placement, redis_url=redis, broker_url=broker
         )
@@ -61,7 +61,7 @@ def ask(
     """Answer one question here, without a server, or several as one conversation."""
     from slmfleet.services.asking import converse_here, printed
 
-    with _plainly():
+    with plainly():
         bodies = converse_here(load_settings(fleet_dir=fleet), text, token)
     if as_json:
         told = [body.model_dump_json(indent=2) for body in bodies]
@@ -84,7 +84,7 @@ def explain(
     from slmfleet.services.asking import answer_here
     from slmfleet.services.explaining import printed
 
-    with _plainly():
+    with plainly():
         told = answer_here(load_settings(fleet_dir=fleet), text, None, explain=True).explanation
         assert told is not None
         if as_json:
@@ -101,7 +101,7 @@ def train(
     fleet: FleetOption = None,
 ) -> None:
     """Train specialists and router from utterances and knowledge (needs the extra `train`)."""
-    with _plainly():
+    with plainly():
         settings = load_settings(fleet_dir=fleet)
         _training()(settings.fleet_dir, settings.state_dir / "training", domain)
 
@@ -122,7 +122,7 @@ def evaluate(
     """Measure the router and every specialist on rows they were never trained on."""
     from slmfleet.services.evaluating import evaluation, tables
 
-    with _plainly():
+    with plainly():
         settings = load_settings(fleet_dir=fleet)
         folder = settings.fleet_dir
         if suite is not None:
@@ -154,7 +154,7 @@ def bench(
     from slmfleet.models.fleet import load_fleet
     from slmfleet.services import bench as benching
 
-    with _plainly():
+    with plainly():
         settings = load_settings(fleet_dir=fleet)
         texts = benching.bench_texts(load_corpus(load_fleet(settings.fleet_dir)))
         result = benching.bench(url, texts, connections, next(iter(settings.api_key_set()), None))
@@ -197,7 +197,7 @@ def token(
     """Print a signed customer token of the demonstration issuer."""
     from slmfleet.services.shipped import ShippedParts
 
-    with _plainly():
+    with plainly():
         settings: Settings = load_settings(fleet_dir=fleet)
         print(ShippedParts().token_for(settings, customer))
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from slmfleet.models.errors import SettingsFault, SlmfleetError, Unreachable
+from slmfleet.services.cli_options import FleetOption, JsonOption, errors, plainly
 from slmfleet.services.settings import load_settings
-from slmfleet.services.terminal import FleetOption, JsonOption, errors, plainly
 
 if TYPE_CHECKING:
     from slmfleet.services.dead_letters import DeadLetter

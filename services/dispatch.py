@@ -11,6 +11,7 @@ from typing import Protocol
 
 from slmfleet.models.contracts import Explanation, Reading
 from slmfleet.models.errors import ModelBroken, SlmfleetError
+from slmfleet.models.fleet import Domain
 from slmfleet.services.collector import AdaptiveCollector
 from slmfleet.services.guard import Guard, Probed
 
@@ -19,10 +20,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A text for a specialist, and whether its reading is to be explained."""
+    """A text for a specialist, and whether its reading is to be explained.
+
+    `knowledge` is the digest of the knowledge that the asker will quote from (Domain.knowledge_digest).
+    """
 
     text: str
     explain: bool = False
+    knowledge: str = ""
 
 
 class Dispatcher(Protocol):
@@ -37,12 +42,24 @@ class Dispatcher(Protocol):
         """What the domain's specialist makes of `text`, explained or not. Raises ModelBroken, Overloaded."""
         ...
 
+    def reindex(self, domain: Domain) -> None:
+        """Have the domain's other knowledge searched from now on. Blocking. Raises BundleFault."""
+        ...
+
     async def faults(self) -> dict[str, str | None]:
         """Domain -> None when its specialist passes its probe, else what is wrong."""
         ...
 
 
-class Specialist(Probed, Protocol):
+class Indexed(Protocol):
+    """What searches a domain's passages."""
+
+    def reindex(self, domain: Domain) -> None:
+        """Answer from `domain`, the same domain with other knowledge, from now on. Raises BundleFault."""
+        ...
+
+
+class Specialist(Probed, Indexed, Protocol):
     """One domain's model, blocking."""
 
     def read(self, text: str) -> Reading:
@@ -75,6 +92,10 @@ class GuardedSpecialist:
     def __init__(self, domain: str, specialist: Specialist) -> None:
         self._specialist = specialist
         self.guard = Guard(f"the {domain} specialist", specialist)
+
+    def reindex(self, domain: Domain) -> None:
+        """Answer from the domain's other knowledge from now on. Raises BundleFault."""
+        self._specialist.reindex(domain)
 
     def read(self, text: str, explain: bool = False) -> Reading:
         """What the specialist makes of `text`. Raises ModelBroken, whatever the model raised."""
@@ -117,6 +138,10 @@ class ColocatedDispatcher:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, specialist.read, text, explain)
 
+    def reindex(self, domain: Domain) -> None:
+        """Answer from the domain's other knowledge from now on. Raises BundleFault."""
+        self._specialists[domain.name].reindex(domain)
+
     async def faults(self) -> dict[str, str | None]:
         """Domain -> None, or what is wrong: its probe, or a read that failed since its last good probe."""
         return await self._ask(lambda guard: guard.check())
@@ -139,7 +164,8 @@ class ColocatedDispatcher:
 class SplitDispatcher:
     """Specialists in other processes, one collector a domain.
 
-    `probe_timeout_s` bounds how long a specialist that does not answer can hold up `faults`.
+    `probe_timeout_s` bounds how long a specialist that does not answer can hold up `faults`. `knowledge`:
+    domain -> digest of what is quoted here; each question carries it, so that its specialist follows.
     """
 
     def __init__(
@@ -149,8 +175,10 @@ class SplitDispatcher:
         max_waiting: int = 1_024,
         lanes: int = 1,
         probe_timeout_s: float = 2.0,
+        knowledge: Mapping[str, str] | None = None,
     ) -> None:
         self._remotes = dict(remotes)
+        self._knowledge = dict(knowledge or {})
         self._collectors = {
             domain: AdaptiveCollector(remote.read_all, cap, max_waiting, lanes)
             for domain, remote in self._remotes.items()
@@ -167,10 +195,14 @@ class SplitDispatcher:
         collector = self._collectors.get(domain)
         if collector is None:
             raise ModelBroken(f"there is no specialist for {domain}")
-        outcome = await collector.read(Question(text, explain))
+        outcome = await collector.read(Question(text, explain, self._knowledge.get(domain, "")))
         if isinstance(outcome, ModelBroken):
             raise outcome
         return outcome
+
+    def reindex(self, domain: Domain) -> None:
+        """Have the specialist follow with the next question."""
+        self._knowledge[domain.name] = domain.knowledge_digest
 
     async def faults(self) -> dict[str, str | None]:
         """Domain -> None, or what is wrong, asked of every specialist at once."""

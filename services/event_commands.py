@@ -15,10 +15,11 @@ from slmfleet.models.errors import Unreachable
 from slmfleet.services import publishing
 from slmfleet.services.answering import Answerer, GatewayAnswerer, PipelineAnswerer
 from slmfleet.services.brokers import broker_url, ledger_client, ledger_on, transport_for
+from slmfleet.services.changes import Changes
 from slmfleet.services.consumer import Consumer
 from slmfleet.services.dead_letters import DeadLetter, DeadLetters
 from slmfleet.services.event_counts import EventCounts
-from slmfleet.services.event_handlers import ChangeHandler, Changes, QueryHandler, burying
+from slmfleet.services.event_handlers import ChangeHandler, QueryHandler, burying
 from slmfleet.services.events import CHANGES, QUERIES, AnswerData
 from slmfleet.services.fleet_loading import load_pipeline
 from slmfleet.services.ledger import Ledger
@@ -51,7 +52,7 @@ async def _consume(
         handlers: dict[str, HandleAll] = {QUERIES: queries.handle_all}
         transport.when_given_up(burying(dead, counts))
         stops: list[Callable[[], None]] = [queries.stop]
-        changes = _changes(settings)
+        changes = _changes(settings, tell)
         if changes is not None:
             changing = ChangeHandler(changes, ledger, dead, counts)
             handlers[CHANGES] = changing.handle_all
@@ -63,6 +64,8 @@ async def _consume(
         try:
             return await consumer.serve(host, port)
         finally:
+            if changes is not None:
+                await changes.close()
             await client.aclose()
 
 
@@ -74,8 +77,12 @@ def _answerer(settings: Settings, gateway: str | None, executor: ThreadPoolExecu
     return PipelineAnswerer(lambda: loaded, parts.customer_of(settings))
 
 
-def _changes(settings: Settings) -> Changes | None:
-    return None
+def _changes(settings: Settings, tell: Callable[[str], None]) -> Changes | None:
+    try:
+        return Changes(settings)
+    except Unreachable as error:
+        tell(f"news of changes is left on {CHANGES}: {error}")
+        return None
 
 
 def shown(url: str) -> str:

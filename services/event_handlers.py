@@ -18,7 +18,7 @@ from typing import Final, Protocol, cast
 
 from cloudevents.core.v1.event import CloudEvent
 
-from slmfleet.models.errors import EventFault, NotFound, Unreachable
+from slmfleet.models.errors import EventFault, FleetFault, NotFound, Unreachable
 from slmfleet.services.answering import Answerer, Asked, Failed, Refused, Unavailable
 from slmfleet.services.dead_letters import DeadLetters
 from slmfleet.services.event_counts import EventCounts
@@ -53,7 +53,7 @@ class Changes(Protocol):
     """What is to be dropped and indexed anew, in every replica."""
 
     async def knowledge_changed(self, domain: str) -> None:
-        """Returns once no stale answer of the domain can be given. Raises NotFound, Unreachable."""
+        """Returns once no stale answer of the domain can be given. Raises NotFound, FleetFault, Unreachable."""
         ...
 
     async def order_changed(self, order_id: str) -> None:
@@ -294,7 +294,7 @@ class ChangeHandler(_Handler):
             # Also where it was carried out before: to forget twice is harmless, to skip it might not be.
             try:
                 await change()
-            except NotFound as error:
+            except (NotFound, FleetFault) as error:
                 await self._ledger.failed(key, owner, str(error))
                 await self._die(delivery, "refused", str(error), standing.attempts, event)
                 return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
@@ -70,6 +70,31 @@ class Replier(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer, and what the session is to remember of it."""
+
+    body: AnswerBody
+    turn: Turn | None
+
+
+class Cache(Protocol):
+    """Answers that need not be computed again."""
+
+    async def answered(self, query: Query, compute: Callable[[], Awaitable[Answered]]) -> Answered:
+        """The answer to a query that nothing came before: a kept one, or what `compute` makes, kept then.
+
+        Raises what `compute` raises.
+        """
+        ...
+
+    async def bypass(self) -> None:
+        """For a query that is computed whatever is kept: return once this process answers from what was last
+        published as known.
+        """
+        ...
+
+
 class Pipeline:
     """The one way from query to answer.
 
@@ -87,6 +112,7 @@ class Pipeline:
         core_watts: float,
         sessions: Sessions,
         gazetteers: Gazetteers,
+        cache: Cache | None = None,
     ) -> None:
         self._router = router
         self._dispatcher = dispatcher
@@ -95,20 +121,30 @@ class Pipeline:
         self._core_watts = core_watts
         self._sessions = sessions
         self._gazetteers = gazetteers
+        self._cache = cache
 
     async def answer(self, query: Query) -> AnswerBody:
         """Answer one query. Raises ModelBroken, Overloaded."""
-        started = time.perf_counter()
         turns = await self._before(query)
+        if self._cache is None:
+            answered = await self._compute(query, turns)
+        elif query.customer is None and not turns and not query.explain:
+            answered = await self._cache.answered(query, lambda: self._compute(query, turns))
+        else:
+            await self._cache.bypass()
+            answered = await self._compute(query, turns)
+        if query.session_id is not None and answered.turn is not None:
+            await self._sessions.remember(query.customer, query.session_id, answered.turn)
+        return answered.body
+
+    async def _compute(self, query: Query, turns: tuple[Turn, ...]) -> Answered:
+        started = time.perf_counter()
         routed = await self._run(route_in_context, self._router, query.text, turns)
         decision = routed.decision
         read = merged(routed, await self._read(decision, query.explain))
         readings = in_query(routed, query.text, read, turns)
         answer, reply_cpu_ms = await self._run(self._timed_reply, query, decision, readings)
-        if query.session_id is not None:
-            turn = turn_of(query.text, read, readings, answer.parts, self._gazetteers)
-            if turn is not None:
-                await self._sessions.remember(query.customer, query.session_id, turn)
+        turn = turn_of(query.text, read, readings, answer.parts, self._gazetteers)
         cpu_ms = decision.cpu_ms + sum(reading.cpu_ms for reading in readings) + reply_cpu_ms
         explanation = None
         if query.explain:
@@ -117,7 +153,7 @@ class Pipeline:
             cpu_ms += route.cpu_ms
             explanation = explanations_body(route, readings)
         latency_ms = (time.perf_counter() - started) * 1e3
-        return self._body(query, decision, answer, cpu_ms, latency_ms, explanation)
+        return Answered(self._body(query, decision, answer, cpu_ms, latency_ms, explanation), turn)
 
     async def answer_all(self, queries: Sequence[Query]) -> list[AnswerBody]:
         """Answer several queries, in order. Raises as `answer` does, for the whole batch.

@@ -59,6 +59,11 @@ class Settings(BaseSettings):
     #: The cache's and the broker's server, with their passwords. `slmfleet up` starts its own without them.
     redis_url: SecretStr | None = None
     broker_url: SecretStr | None = None
+    #: How long the cache's server may take before it counts as gone, and how long an answer is kept.
+    redis_timeout_s: float = Field(default=0.05, gt=0, le=10)
+    cache_ttl_s: float = Field(default=3_600, gt=0)
+    #: Answers that each replica keeps itself, for when that server is gone.
+    cache_entries_max: int = Field(default=10_000, ge=1)
     request_timeout_s: float = Field(default=5.0, gt=0, le=300)
     max_queued_requests: int = Field(default=256, ge=1)
     max_ongoing_requests: int = Field(default=64, ge=1)

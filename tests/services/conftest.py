@@ -20,16 +20,32 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 @pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
-    server = EmbeddedValkey("broker", tmp_path_factory.mktemp("valkey"))
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
+    server = EmbeddedValkey("cache", tmp_path_factory.mktemp("valkey"))
     server.start()
     yield server
     server.stop()
 
 
 @pytest.fixture
-def broker(valkey: EmbeddedValkey) -> str:
-    """The URL of an empty Valkey, set up as a broker."""
-    with redis.Redis.from_url(valkey.url) as client:
+def valkey(valkey_server: EmbeddedValkey) -> str:
+    """URL of a real, empty server."""
+    with redis.Redis.from_url(valkey_server.url) as client:
         client.flushall()
-    return valkey.url
+    return valkey_server.url
+
+
+@pytest.fixture(scope="session")
+def broker_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
+    server = EmbeddedValkey("broker", tmp_path_factory.mktemp("broker"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def broker(broker_server: EmbeddedValkey) -> str:
+    """URL of a real, empty server, set up as a broker."""
+    with redis.Redis.from_url(broker_server.url) as client:
+        client.flushall()
+    return broker_server.url

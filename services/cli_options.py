@@ -1,4 +1,4 @@
-"""What every command of `slmfleet` shares: common options, and faults told in their own words."""
+"""What the commands have in common: their options, and how a fault is told."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from slmfleet.models.errors import SlmfleetError
 
@@ -27,3 +28,15 @@ def plainly() -> Iterator[None]:
     except SlmfleetError as error:
         errors.print(str(error), markup=False, style="red")
         raise typer.Exit(2) from None
+
+
+def progress() -> Progress:
+    """A bar on standard error, where somebody looks at it."""
+    return Progress(
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=errors,
+        disable=not errors.is_terminal,
+    )
