@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE := 1
 
-.PHONY: up test lint train evaluate check clean
+.PHONY: up test lint train evaluate check storm clean
 
 up: $(VENV)/.serving  ## serve the demonstration shop on http://127.0.0.1:8080
 	$(BIN)/slmfleet up
@@ -23,6 +23,9 @@ train: $(VENV)/.dev  ## train the whole fleet anew (CPU, about 20 minutes on 2 c
 
 evaluate: $(VENV)/.serving  ## accuracy on rows never trained on
 	$(BIN)/slmfleet evaluate
+
+storm: $(VENV)/.dev  ## 10,000 events in 20 minutes while consumers, broker and gateway are killed
+	$(BIN)/python tests/chaos/storm.py
 
 check: $(VENV)/.serving  ## explain what is wrong with the fleet's folder
 	$(BIN)/slmfleet check

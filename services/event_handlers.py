@@ -53,7 +53,7 @@ class Changes(Protocol):
     """What is to be dropped and indexed anew, in every replica."""
 
     async def knowledge_changed(self, domain: str) -> None:
-        """Returns once no stale answer of the domain can be given. Raises NotFound, FleetFault, Unreachable."""
+        """Returns once nobody gives a stale answer. Raises NotFound, FleetFault, Unreachable."""
         ...
 
     async def order_changed(self, order_id: str) -> None:

@@ -66,6 +66,7 @@ async def start(url: str) -> AsyncIterator[Start]:
     for transport in started:
         await transport.broker.stop()
         await transport.close()
+    await asyncio.sleep(0.1)  # nats-py lets the event loop close its sockets, and does not wait for it
 
 
 @pytest.fixture
