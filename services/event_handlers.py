@@ -96,7 +96,10 @@ class _Handler:
         async def renewing() -> None:
             while True:
                 await asyncio.sleep(self._ledger.lease_s / 3)
-                await self._ledger.renew([*keys], owner)
+                try:
+                    await self._ledger.renew([*keys], owner)
+                except Exception as error:  # noqa: BLE001 - it is tried again soon
+                    log.warning("leases were not renewed: %s", error)
 
         task = asyncio.create_task(renewing())
         try:

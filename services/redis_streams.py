@@ -14,7 +14,7 @@ import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from cloudevents.core.v1.event import CloudEvent
@@ -167,7 +167,8 @@ class RedisStreams:
         async def holding() -> None:
             while True:
                 await asyncio.sleep(self._reclaim_s / 4)
-                await self._hold(keys=[stream], args=[GROUP, self.name, *places])
+                with suppress(RedisError):  # it is tried again soon
+                    await self._hold(keys=[stream], args=[GROUP, self.name, *places])
 
         task = asyncio.create_task(holding())
         try:
