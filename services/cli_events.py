@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,8 @@ from slmfleet.services.settings import load_settings
 if TYPE_CHECKING:
     from slmfleet.services.dead_letters import DeadLetter
 
+_TOKEN = re.compile(r'"token"\s*:\s*"[^"]*"')
+_MASKED = '"token": "..."'
 GATEWAY = "http://127.0.0.1:8080"
 
 BrokerOption = Annotated[
@@ -208,5 +211,5 @@ def _told(letter: DeadLetter) -> str:
     return (
         f"{letter.id}  died {letter.died_at}{tries}\n{died.reason}: {died.detail}\n"
         f"on {died.stream}, as it came"
-        f"{' (base64)' if died.encoding == 'base64' else ''}:\n{died.body}"
+        f"{' (base64)' if died.encoding == 'base64' else ''}:\n{_TOKEN.sub(_MASKED, died.body)}"
     )

@@ -115,6 +115,7 @@ def test_dead_letters_are_listed_shown_and_replayed(broker: str, shop: Shop) -> 
     shown = run("dead", "show", dead["unauthenticated"][:6]).output
     assert "unauthenticated: the customer's token is forged" in shown
     assert '"where is my parcel"' in shown
+    assert '"token": "..."' in shown
     assert run("dead", "show", "nothing").exit_code == 2
 
     replayed = run("dead", "replay", dead["unauthenticated"])
