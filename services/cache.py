@@ -297,7 +297,8 @@ class SharedAnswers:
         ttl_s = random.uniform(1 - _JITTER, 1 + _JITTER) * self._ttl_s  # noqa: S311
         if body.status != "answered":
             ttl_s = min(ttl_s, random.uniform(*_NEGATIVE_TTL_S))  # noqa: S311
-        turn = None if answered.turn is None else asdict(answered.turn)
+        said = answered.turn()
+        turn = None if said is None else asdict(said)
         kept = body.model_copy(update={"id": "", "session_id": None, "cache": "hit"})
         return Entry(
             kept, {domain: versions[domain] for domain in sorted(domains)}, turn, time.time() + ttl_s
@@ -320,7 +321,6 @@ class SharedAnswers:
         self._counts.hit += 1
         for domain in entry.domains:
             self._counts.by_domain[domain] = self._counts.by_domain.get(domain, 0) + 1
-        turn = None if entry.turn is None else Turn.from_json(entry.turn)
         cpu_ms = (cpu_s + time.thread_time() - cpu_started) * 1e3
         cost = CostBody(
             latency_ms=round((time.perf_counter() - started) * 1e3, 3),
@@ -329,7 +329,10 @@ class SharedAnswers:
             energy_source="estimated",
         )
         fresh = {"id": uuid.uuid4().hex, "session_id": query.session_id, "cost": cost}
-        return Answered(entry.body.model_copy(update=fresh), turn)
+        return Answered(
+            entry.body.model_copy(update=fresh),
+            lambda: None if entry.turn is None else Turn.from_json(entry.turn),
+        )
 
 
 class AnswersHere:
