@@ -22,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cache_cli.app, name="cache")
+#: The suite that is no published data set but the fleet as it is.
+SHOP = "shop"
 
 
 @app.command()
@@ -112,7 +114,7 @@ def evaluate(
     as_json: JsonOption = False,
     suite: Annotated[
         str | None,
-        typer.Option(help="A published data set instead of the fleet: train on it, measure on it."),
+        typer.Option(help="Train and measure on a published data set instead; `shop` is the fleet itself."),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of a suite, each with its own seed.")] = 3,
     report: Annotated[
@@ -125,14 +127,14 @@ def evaluate(
     with plainly():
         settings = load_settings(fleet_dir=fleet)
         folder = settings.fleet_dir
-        if suite is not None:
+        if suite not in (None, SHOP):
             from slmfleet.services.suites import evaluate_suite, show_suite
 
             cache = settings.state_dir / "training"
             show_suite(evaluate_suite(suite, seeds, folder, cache), as_json, report)
             return
         if report is not None:
-            raise SettingsFault("--report keeps the results of a suite: name one with --suite")
+            raise SettingsFault("--report keeps the results of a published data set: name one with --suite")
         result = evaluation(folder)
         if as_json:
             print(result.model_dump_json(indent=2))
