@@ -66,6 +66,10 @@ def record(recording: bool) -> None:
     _recording = recording
 
 
+#: All metrics, in the order of their definition.
+ALL: Final[list[_Labelled]] = []
+
+
 class _Labelled:
     """A metric's children by the values of its labels, in the order of their names."""
 
@@ -79,6 +83,7 @@ class _Labelled:
         self._children: dict[tuple[str, ...], Any] = {}
         if not labels:
             self._children[()] = metric
+        ALL.append(self)
 
     def _child(self, values: tuple[str, ...]) -> Any:
         child = self._children.get(values)
@@ -158,7 +163,8 @@ class _Process:
         """Count the CPU time of the calling thread, from now on, as `stage`."""
         clock = time.pthread_getcpuclockid(threading.get_ident())
         with _lock:
-            self._threads[stage] = (clock, time.thread_time())
+            if self._threads.get(stage, (None,))[0] != clock:
+                self._threads[stage] = (clock, time.thread_time())
 
     def collect(self) -> Iterable[Family]:
         """Brings the process's own metrics up to date; they follow as those of the registry."""
