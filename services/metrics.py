@@ -17,10 +17,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import prometheus_client as prometheus
 from prometheus_client.metrics_core import Metric as Family
+
+from slmfleet.models.contracts import Status
 
 #: Seconds: from a cache hit to a request's deadline.
 BUCKETS: Final = (
@@ -46,7 +48,7 @@ LABELS: Final[dict[str, frozenset[str] | None]] = {
     "verdict": frozenset({"dispatched", "abstained", "hand_off", "out_of_scope"}),
     "result": frozenset(
         {"hit", "miss", "bypass", "error", "same", "different"}
-        | {"answered", "handed_off", "duplicate", "retried", "dead", "invalidated", "ignored"}
+        | {*get_args(Status), "duplicate", "retried", "applied", "dead", "ignored"}
     ),
     "source": frozenset({"estimated", "rapl"}),
     "resource": frozenset({"core_hour", "gib_hour", "kwh"}),

@@ -45,6 +45,7 @@ class Cluster:
     folder: Path
     metrics_port: int
     haproxy_metrics_port: int
+    logs: Path
 
     @contextmanager
     def shop(self, name: str, parts: WordParts | None = None, **settings: Any) -> Iterator[Deployed]:
@@ -133,7 +134,8 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         # replicas import the fakes by name
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), str(TESTS.parent / "deploy" / "editable")]))
+        path = [str(TESTS), str(TESTS.parent / "deploy" / "editable"), os.environ.get("PYTHONPATH", "")]
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
         folder = tmp_path_factory.mktemp("cluster")
         with cluster_environment() as environment:
             set_ray_environment(**environment, RAY_metrics_report_interval_ms="1000")
@@ -142,7 +144,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             from slmfleet.services import app
 
             port, metrics_port = free_ports(2)
-            app.start(Settings(port=port, state_dir=folder), metrics_port)
+            logs = app.start(Settings(port=port, state_dir=folder), metrics_port)
             haproxy_port = int(environment["RAY_SERVE_HAPROXY_METRICS_PORT"])
-            yield Cluster(app, serve, port, folder, metrics_port, haproxy_port)
+            yield Cluster(app, serve, port, folder, metrics_port, haproxy_port, logs)
             app.stop()

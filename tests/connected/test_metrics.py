@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from connected.conftest import Cluster, Deployed, until
+from fakes.collector import Collector, collecting
 
 from slmfleet.services import metrics
 from slmfleet.services.serve_here import free_ports
@@ -53,9 +54,23 @@ class Prometheus:
 
 
 @pytest.fixture(scope="module")
-def shop(cluster: Cluster) -> Iterator[Deployed]:
-    prices = {"price_core_hour": 0.04, "price_gib_hour": 0.005}
-    with cluster.shop("measured", placement="split", gateway_replicas=2, **prices) as deployed:
+def collector() -> Iterator[Collector]:
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the extra `otel` is not installed")
+    with collecting() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def shop(cluster: Cluster, collector: Collector) -> Iterator[Deployed]:
+    """Everything on that there is to see a fleet by."""
+    seen: dict[str, Any] = {
+        "price_core_hour": 0.04,
+        "price_gib_hour": 0.005,
+        "otlp_endpoint": collector.endpoint,
+        "log_level": "info",
+        "log_queries": True,
+    }
+    with cluster.shop("measured", placement="split", gateway_replicas=2, **seen) as deployed:
         yield deployed
 
 
@@ -192,3 +207,42 @@ def test_nobody_elsewhere_can_read_the_export_port(cluster: Cluster) -> None:
     addresses = [line.split()[3] for line in listening.stdout.splitlines()]
     assert addresses
     assert all(address.startswith("127.") for address in addresses), addresses
+
+
+def test_a_trace_goes_from_the_caller_through_the_gateway_to_the_specialist(
+    shop: Deployed, collector: Collector
+) -> None:
+    trace, caller = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    shop.ask("where is my parcel", headers={"traceparent": f"00-{trace}-{caller}-01"})
+
+    def ours() -> dict[str, tuple[str, Any]]:
+        return {
+            span.name: (service, span) for service, span in collector.spans() if span.trace_id.hex() == trace
+        }
+
+    until(lambda: set(ours()) >= {"request", "router", "specialist", "read", "reply"}, 30)
+    spans = ours()
+    assert spans["request"][1].parent_span_id.hex() == caller
+    assert spans["request"][0] == "slmfleet-gateway"
+    assert spans["read"][0] == "slmfleet-specialist-shipping"
+    assert spans["read"][1].parent_span_id == spans["specialist"][1].span_id
+
+
+def test_both_processes_log_a_fault_under_the_same_request(shop: Deployed, cluster: Cluster) -> None:
+    shop.ask("explode where is #W7678072", headers={"x-request-id": "the-fault"})
+    shop.ask("where is #W7678072", headers={"x-request-id": "the-answer"})
+
+    def lines() -> list[dict[str, Any]]:
+        texts = [file.read_text(encoding="utf-8") for file in cluster.logs.glob("worker-*.err")]
+        return [
+            json.loads(line) for text in texts for line in text.splitlines() if line.startswith('{"time"')
+        ]
+
+    until(lambda: any(line.get("request_id") == "the-answer" for line in lines()), 20)
+    found = [line for line in lines() if line.get("request_id") in ("the-fault", "the-answer")]
+    assert [
+        (line["level"], line["logger"].split(".")[-1]) for line in found if line["request_id"] == "the-fault"
+    ] == [("error", "guard")]
+    [answer] = [line for line in found if line["request_id"] == "the-answer"]
+    assert (answer["status"], answer["text"]) == ("answered", "where is [number]")
+    assert "W7678072" not in json.dumps(found)

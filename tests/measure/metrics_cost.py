@@ -43,7 +43,7 @@ async def _rounds(pipeline: Pipeline, texts: list[str], pairs: int) -> list[dict
     await _round(pipeline, texts[:200], True)
     found = []
     for pair in range(pairs):
-        chosen = random.sample(texts, ROUND)  # noqa: S311
+        chosen = random.sample(texts, ROUND)
         order = [True, False] if pair % 2 else [False, True]
         outcome = {recording: await _round(pipeline, chosen, recording) for recording in order}
         found.append(

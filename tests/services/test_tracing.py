@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from fakes.collector import collecting
 from fakes.shop import Shop
 
 from slmfleet.services import tracing
@@ -113,34 +112,9 @@ async def test_serve_never_sees_a_traceparent_and_the_gateway_only_a_good_one(
 
 def test_spans_leave_by_otlp() -> None:
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="the extra `otel` is not installed")
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-    received: list[Any] = []
-    arrived = threading.Event()
-
-    class Collector(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append(
-                ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["content-length"])))
-            )
-            self.send_response(200)
-            self.end_headers()
-            arrived.set()
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Collector)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        tracing.start(f"http://127.0.0.1:{server.server_port}/v1/traces", "slmfleet-test")
+    with collecting() as collector:
+        tracing.start(collector.endpoint, "slmfleet-test")
         with tracing.span("request"):
             pass
         tracing.stop()
-        assert arrived.wait(20)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-    [scope] = received[0].resource_spans[0].scope_spans
-    assert [span.name for span in scope.spans] == ["request"]
+        assert [(service, span.name) for service, span in collector.spans()] == [("slmfleet-test", "request")]
