@@ -216,7 +216,8 @@ class SharedAnswers:
                 )
             except Unreachable:
                 self._counts.unreachable += 1
-                metrics.CACHE_REQUESTS.add(1, "error")
+                if self._link is not None:
+                    metrics.CACHE_REQUESTS.add(1, "error")
                 await self._knowledge.look()
                 entry = self._here.get(key)
                 return (entry if entry is not None and self._holds(entry) else None), False

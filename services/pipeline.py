@@ -159,6 +159,10 @@ class Pipeline:
             meter.stage("session", NO_DOMAIN)
         return body
 
+    async def checked(self) -> None:
+        """Return once no answer of the cache is being computed anew."""
+        await asyncio.gather(*self._checks)
+
     def _check_some(self, query: Query, body: AnswerBody) -> None:
         """Compute a sample of what the cache answered anew, while nobody waits for it."""
         if random.random() < self._check_rate:  # noqa: S311 - which ones is no secret
