@@ -5,7 +5,8 @@ and every intent marked `cacheable: shared`. It is found again by the exact text
 text that is merely near. It holds for the models that gave it, which are in its key, and for the knowledge
 that it quotes, which is checked each time.
 
-The server keeps answers for all replicas; while it is gone, each has those that it gave itself.
+The server keeps answers for all replicas, and each replica those that it met. From its own it answers while
+whoever changes knowledge would wait for it (services/replica.py), or while the server is gone.
 """
 
 from __future__ import annotations
@@ -66,12 +67,19 @@ class CacheCounts:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A kept answer. `versions`: domain -> the version of its knowledge that the answer stands on."""
+    """A kept answer. `versions`: domain -> the version of its knowledge that the answer stands on; `until`:
+    when it ends, in seconds since 1970.
+    """
 
     body: dict[str, Any]
     versions: dict[str, str]
     turn: dict[str, Any] | None
-    ttl_s: float
+    until: float
+
+    @property
+    def ttl_s(self) -> float:
+        """Seconds until it ends."""
+        return max(0.0, self.until - time.time())
 
     @property
     def domains(self) -> list[str]:
@@ -144,7 +152,10 @@ class SharedAnswers:
             await self.bypass()
             return await compute()
         key = f"{self._models_key(models, query.locale)}:{text_key(query.text)}"
+        entry = self._here.get(key) if self._level() else None
         cpu_s = time.thread_time() - cpu_started
+        if entry is not None and self._holds(entry):
+            return self._hit(query, entry, started, cpu_s)
         other = self._computing.get(key)
         if other is not None:
             # Shielded: one who waits and goes away must not take the answer from the rest.
@@ -225,8 +236,10 @@ class SharedAnswers:
                 await self._follow(found.generations)
             if found.entry is not None:
                 entry = Entry.unpacked(found.entry)
-                # One that holds no more is computed by each who finds it, and then written over.
-                return (entry, False) if self._holds(entry) else (None, True)
+                if not self._holds(entry):
+                    return None, True  # each who finds it computes it, and writes it over
+                self._here.keep(key, entry)
+                return entry, False
             if found.leased or time.monotonic() > deadline:
                 return None, found.leased
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -243,7 +256,7 @@ class SharedAnswers:
 
     async def _store(self, key: str, lease: str, entry: Entry | None) -> None:
         packed = b"" if entry is None else entry.packed()
-        ttl_ms = 0 if entry is None else int(entry.ttl_s * 1e3)
+        ttl_ms = 0 if entry is None else max(1, int(entry.ttl_s * 1e3))
         try:
             await self._call(
                 lambda link: link.call(lambda client: self._keys.store(client, key, lease, packed, ttl_ms))
@@ -286,7 +299,9 @@ class SharedAnswers:
             ttl_s = min(ttl_s, random.uniform(*_NEGATIVE_TTL_S))  # noqa: S311
         turn = None if answered.turn is None else asdict(answered.turn)
         kept = body.model_dump(mode="json", exclude={"id", "session_id", "cache", "cost", "explanation"})
-        return Entry(kept, {domain: versions[domain] for domain in sorted(domains)}, turn, ttl_s)
+        return Entry(
+            kept, {domain: versions[domain] for domain in sorted(domains)}, turn, time.time() + ttl_s
+        )
 
     def _shareable(self, body: AnswerBody) -> bool:
         """Whether an answer is nobody's own: what is shared, or a no that anyone would have got."""

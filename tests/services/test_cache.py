@@ -189,7 +189,7 @@ async def test_the_server_may_die_and_come_back(folder: Path, tmp_path: Path) ->
             health = await one.loaded.health()
             assert health.status == "ok"
             assert "cannot be reached" in health.checks["redis"]
-            assert one.shared.counts.unreachable >= 2
+            assert one.shared.counts.unreachable >= 1
             server.start()
             await one.shared.beat()
             assert (await one.loaded.health()).checks["redis"] == "ok"
@@ -217,7 +217,7 @@ async def test_a_server_that_never_answers_holds_up_one_query_at_most(folder: Pa
 
 
 async def test_an_entry_survives_the_server_unchanged() -> None:
-    entry = Entry({"text": "é", "parts": []}, {"shipping": "1:2"}, None, 12.5)
+    entry = Entry({"text": "é", "parts": []}, {"shipping": "1:2"}, None, time.time() + 12.5)
     assert Entry.unpacked(entry.packed()) == entry
     assert Entry({}, {}, None, 1).domains == ["-"]
 
@@ -225,7 +225,7 @@ async def test_an_entry_survives_the_server_unchanged() -> None:
 async def test_no_more_is_kept_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     here = AnswersHere(2)
     for key in "abc":
-        here.keep(key, Entry({}, {}, None, 100))
+        here.keep(key, Entry({}, {}, None, time.time() + 100))
     assert len(here) == 2
     assert here.get("c") is not None
     here.follow("new")
