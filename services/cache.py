@@ -67,11 +67,11 @@ class CacheCounts:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A kept answer. `versions`: domain -> the version of its knowledge that the answer stands on; `until`:
-    when it ends, in seconds since 1970.
+    """A kept answer, of nobody's asking. `versions`: domain -> version of the knowledge it stands on;
+    `until`: when it ends, in seconds since 1970.
     """
 
-    body: dict[str, Any]
+    body: AnswerBody
     versions: dict[str, str]
     turn: dict[str, Any] | None
     until: float
@@ -88,12 +88,15 @@ class Entry:
 
     def packed(self) -> bytes:
         """As the server keeps it."""
-        return orjson.dumps(asdict(self))
+        body = self.body.model_dump(mode="json")
+        said = {"body": body, "versions": self.versions, "turn": self.turn, "until": self.until}
+        return orjson.dumps(said)
 
     @classmethod
     def unpacked(cls, packed: bytes) -> Entry:
         """From what the server kept."""
-        return cls(**orjson.loads(packed))
+        said = orjson.loads(packed)
+        return cls(AnswerBody.model_validate(said["body"]), said["versions"], said["turn"], said["until"])
 
 
 def text_key(text: str) -> str:
@@ -297,8 +300,9 @@ class SharedAnswers:
         ttl_s = random.uniform(1 - _JITTER, 1 + _JITTER) * self._ttl_s  # noqa: S311
         if body.status != "answered":
             ttl_s = min(ttl_s, random.uniform(*_NEGATIVE_TTL_S))  # noqa: S311
-        turn = None if answered.turn is None else asdict(answered.turn)
-        kept = body.model_dump(mode="json", exclude={"id", "session_id", "cache", "cost", "explanation"})
+        said = answered.turn()
+        turn = None if said is None else asdict(said)
+        kept = body.model_copy(update={"id": "", "session_id": None, "cache": "hit"})
         return Entry(
             kept, {domain: versions[domain] for domain in sorted(domains)}, turn, time.time() + ttl_s
         )
@@ -320,17 +324,6 @@ class SharedAnswers:
         self._counts.hit += 1
         for domain in entry.domains:
             self._counts.by_domain[domain] = self._counts.by_domain.get(domain, 0) + 1
-        turn = None if entry.turn is None else Turn.from_json(entry.turn)
-        free = CostBody(latency_ms=0, cpu_ms=0, energy_mj=0, energy_source="estimated")
-        body = AnswerBody.model_validate(
-            {
-                **entry.body,
-                "id": uuid.uuid4().hex,
-                "cache": "hit",
-                "session_id": query.session_id,
-                "cost": free,
-            }
-        )
         cpu_ms = (cpu_s + time.thread_time() - cpu_started) * 1e3
         cost = CostBody(
             latency_ms=round((time.perf_counter() - started) * 1e3, 3),
@@ -338,7 +331,11 @@ class SharedAnswers:
             energy_mj=round(cpu_ms * self._core_watts, 3),
             energy_source="estimated",
         )
-        return Answered(body.model_copy(update={"cost": cost}), turn)
+        fresh = {"id": uuid.uuid4().hex, "session_id": query.session_id, "cost": cost}
+        return Answered(
+            entry.body.model_copy(update=fresh),
+            lambda: None if entry.turn is None else Turn.from_json(entry.turn),
+        )
 
 
 class AnswersHere:

@@ -21,9 +21,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cache_cli.app, name="cache")
 #: The suite that is no published data set but the fleet as it is.
 SHOP = "shop"
-app.add_typer(cache_cli.app, name="cache")
 
 
 @app.command()

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
 from slmfleet.models.contracts import Answer, Decision, Explanation, ModelVersion, Reading, Route
@@ -81,10 +82,10 @@ class Replier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An answer, and what the session is to remember of it."""
+    """An answer, and what makes of it the turn that a session remembers: worked out only where one does."""
 
     body: AnswerBody
-    turn: Turn | None
+    turn: Callable[[], Turn | None]
 
 
 class Cache(Protocol):
@@ -154,8 +155,10 @@ class Pipeline:
             meter.stage("cache", NO_DOMAIN)
             self._check_some(query, body)
         meter.answered(body, looked_up=self._cache is not None)
-        if query.session_id is not None and answered.turn is not None:
-            await self._sessions.remember(query.customer, query.session_id, answered.turn)
+        if query.session_id is not None:
+            turn = answered.turn()
+            if turn is not None:
+                await self._sessions.remember(query.customer, query.session_id, turn)
             meter.stage("session", NO_DOMAIN)
         return body
 
@@ -194,7 +197,7 @@ class Pipeline:
         with tracing.span("reply"):
             answer, cpu_s = await self._run(self._replier.reply, query, decision, readings)
         meter.stage("reply", domain, cpu_s)
-        turn = turn_of(query.text, read, readings, answer.parts, self._gazetteers)
+        turn = partial(turn_of, query.text, read, readings, answer.parts, self._gazetteers)
         explanation = None
         if query.explain:
             # What the first route was decided from: a clause of the text, or the text behind an earlier turn.
