@@ -28,6 +28,7 @@ from cachetools import TLRUCache
 from slmfleet.models.errors import Unreachable
 from slmfleet.models.fleet import Fleet
 from slmfleet.models.slots import exact_slots
+from slmfleet.services import metrics
 from slmfleet.services.keyspace import EVERYTHING, Keyspace, token
 from slmfleet.services.knowledge_here import KnowledgeHere
 from slmfleet.services.pipeline import Answered, Query
@@ -229,6 +230,8 @@ class SharedAnswers:
                 )
             except Unreachable:
                 self._counts.unreachable += 1
+                if self._link is not None:
+                    metrics.CACHE_REQUESTS.add(1, "error")
                 await self._knowledge.look()
                 entry = self._here.get(key)
                 return (entry if entry is not None and self._holds(entry) else None), False

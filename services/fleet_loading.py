@@ -14,6 +14,7 @@ from typing import Protocol
 
 from slmfleet.models.errors import SlmfleetError
 from slmfleet.models.fleet import Fleet
+from slmfleet.services import metrics
 from slmfleet.services.dispatch import (
     ColocatedDispatcher,
     Dispatcher,
@@ -22,6 +23,7 @@ from slmfleet.services.dispatch import (
     Specialist,
     SplitDispatcher,
 )
+from slmfleet.services.energy import EnergyMeter
 from slmfleet.services.guard import GuardedRouter, RouterModel
 from slmfleet.services.pipeline import Cache, Pipeline, Replier
 from slmfleet.services.schemas import DomainBody, FleetBody, HealthBody, RouterBody
@@ -38,6 +40,11 @@ class ModelFacts:
     bytes: int
     metrics: Mapping[str, float] = field(default_factory=dict)
     threshold: float = 0.0
+
+    def measured(self, domain: str) -> None:
+        """Tell the metrics of `domain`'s model (or `router`'s), now that it is loaded here."""
+        metrics.MODEL_PARAMETERS.set(self.parameters, domain)
+        metrics.MODEL_BYTES.set(self.bytes, domain)
 
 
 class Parts(Protocol):
@@ -152,11 +159,14 @@ def load_pipeline(
     """
     fleet = parts.fleet(settings)
     model, router_facts = parts.router(settings, fleet)
+    router_facts.measured("router")
     router = GuardedRouter(model)
     dispatcher: Dispatcher
     versions: Callable[[], Mapping[str, str] | None]
     if remotes is None:
         local = {name: parts.specialist(settings, fleet, name) for name in fleet.domains}
+        for name, (_, told) in local.items():
+            told.measured(name)
         dispatcher = ColocatedDispatcher(
             {name: specialist for name, (specialist, _) in local.items()}, executor
         )
@@ -192,7 +202,15 @@ def load_pipeline(
     else:
         sessions, cache = shared.sessions(fleet), shared.cache(fleet, dispatcher, versions)
     pipeline = Pipeline(
-        router, dispatcher, replier, executor, settings.core_watts, sessions, fleet.gazetteers, cache
+        router,
+        dispatcher,
+        replier,
+        executor,
+        EnergyMeter(settings.core_watts),
+        sessions,
+        fleet.gazetteers,
+        cache,
+        settings.cache_check_rate,
     )
     return LoadedFleet(pipeline, dispatcher, router, executor, describe, shared=shared)
 

@@ -38,6 +38,9 @@ except SlmfleetError as error:
 """
 
 
+ANY_METRICS_PORTS = {"SLMFLEET_METRICS_PORT": "0", "SLMFLEET_HAPROXY_METRICS_PORT": "0"}
+
+
 class Program:
     """`serve_fleet` in a process group of its own, as a shell starts it."""
 
@@ -47,7 +50,7 @@ class Program:
         path = os.pathsep.join([str(TESTS), str(TESTS.parent / "deploy" / "editable")])
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(folder), str(self.port), placement],
-            env={**environment, "PYTHONPATH": path},
+            env={**environment, "PYTHONPATH": path, **ANY_METRICS_PORTS},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -123,10 +126,21 @@ def test_stopped_while_it_starts_it_leaves_nothing_behind(folder: Path) -> None:
         until(lambda: _members(program.process.pid) == [])
 
 
-def test_a_taken_port_is_told_before_anything_starts(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("setting", "instead"),
+    [
+        ("port", "another port"),
+        ("metrics_port", "another SLMFLEET_METRICS_PORT"),
+        ("haproxy_metrics_port", "another SLMFLEET_HAPROXY_METRICS_PORT"),
+    ],
+)
+def test_a_taken_port_is_told_before_anything_starts(folder: Path, setting: str, instead: str) -> None:
+    free = free_ports(3)
+    ports = dict(zip(("port", "metrics_port", "haproxy_metrics_port"), free, strict=True))
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        settings = Settings(fleet_dir=folder, state_dir=folder, port=taken.getsockname()[1])
-        with pytest.raises(SettingsFault, match=r"cannot listen on 127\.0\.0\.1:\d+"):
+        ports[setting] = taken.getsockname()[1]
+        settings = Settings(fleet_dir=folder, state_dir=folder, **ports)  # type: ignore[arg-type]
+        with pytest.raises(SettingsFault, match=rf"cannot listen on 127\.0\.0\.1:\d+: .*choose {instead}"):
             serve_fleet(settings, lambda line: None, WordParts())
 
 
