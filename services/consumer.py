@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from slmfleet.models.errors import Unreachable
+from slmfleet.services import metrics
 from slmfleet.services.answering import Answerer
 from slmfleet.services.event_counts import EventCounts
 from slmfleet.services.events import (
@@ -49,7 +50,7 @@ class Consumer(AsgiFastStream):
     """Consumes `transport`; `handlers` are for each stream what deals with its events, and
     `stops` tell them to wait for nobody any more.
 
-    As an ASGI application it serves /healthz, /readyz and /asyncapi.json.
+    As an ASGI application it serves /healthz, /readyz, /metrics and /asyncapi.json.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Consumer(AsgiFastStream):
             asgi_routes=[
                 ("/healthz", _page(self._alive)),
                 ("/readyz", _page(self._ready)),
+                ("/metrics", self._metrics),
                 ("/asyncapi.json", _page(self._document)),
             ],
             specification=_specification(),
@@ -134,12 +136,7 @@ class Consumer(AsgiFastStream):
 
     async def _ready(self) -> tuple[int, dict[str, Any]]:
         """Whether events are being answered, and what was looked at: broker, models, backlog, counts."""
-        try:
-            async with asyncio.timeout(_LOOK_WITHIN_S):
-                self._backlog = await self._transport.backlog()
-            unreachable = None
-        except (Unreachable, TimeoutError) as error:
-            unreachable = str(error) or "the broker does not answer"
+        unreachable = await self._look()
         checks = {"broker": unreachable or "ok", "models": await self._answerer.unready() or "ok"}
         ready = set(checks.values()) == {"ok"}
         return 200 if ready else 503, {
@@ -150,6 +147,23 @@ class Consumer(AsgiFastStream):
             "handled": {f"{kind} {result}": n for (kind, result), n in self._counts.handled_by.items()},
             "dead": dict(self._counts.dead_by),
         }
+
+    async def _look(self) -> str | None:
+        """Bring the backlog up to date; what is wrong with the broker, None for nothing."""
+        try:
+            async with asyncio.timeout(_LOOK_WITHIN_S):
+                self._backlog = await self._transport.backlog()
+        except (Unreachable, TimeoutError) as error:
+            return str(error) or "the broker does not answer"
+        # A lag that the broker cannot tell is -1.
+        metrics.EVENT_LAG.set(sum(max(0, one.waiting) for one in self._backlog.values()))
+        metrics.EVENT_PENDING.set(sum(one.in_hand for one in self._backlog.values()))
+        return None
+
+    async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._look()  # while the broker is away, the last that was known of it
+        response = Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+        await response(scope, receive, send)
 
     async def _document(self) -> tuple[int, dict[str, Any]]:
         return 200, _document(self)

@@ -1,9 +1,11 @@
-"""What a consumer has done since it started, for its health page and for whoever exports it."""
+"""What a consumer has done since it started, for its health page and for its metrics."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+
+from slmfleet.services import metrics
 
 
 @dataclass(slots=True)
@@ -17,10 +19,12 @@ class EventCounts:
     def handled(self, kind: str, result: str) -> None:
         """An event of type `kind` was dealt with."""
         self.handled_by[kind, result] += 1
+        metrics.EVENTS.add(1, kind, result)
 
     def died(self, reason: str) -> None:
         """An event became a dead letter."""
         self.dead_by[reason] += 1
+        metrics.DEAD_LETTERS.add(1, reason)
 
     def unavailable(self) -> None:
         """Nobody was there to answer."""

@@ -56,6 +56,7 @@ LABELS: Final[dict[str, frozenset[str] | None]] = {
     "model": None,
 }
 
+CONTENT_TYPE: Final = prometheus.CONTENT_TYPE_LATEST
 REGISTRY: Final = prometheus.CollectorRegistry()
 _lock = threading.RLock()
 _seen: dict[str, set[str]] = {name: set() for name in LABELS}

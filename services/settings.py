@@ -28,6 +28,8 @@ RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
     "RAY_AUTH_MODE": "disabled",
+    # Ray starts its workers at nice 15: beside any other work, customers would wait for it.
+    "RAY_worker_niceness": "0",
     # Puts services/edge.py before Serve's own reading of a request, in each replica.
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "slmfleet.services.edge.serve_middlewares",
     "HF_HUB_OFFLINE": "1",

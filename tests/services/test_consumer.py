@@ -19,7 +19,7 @@ from fakes.events import query
 
 from slmfleet.services.consumer import asyncapi
 from slmfleet.services.embedded_valkey import EmbeddedValkey
-from slmfleet.services.events import ANSWERS, QUERIES
+from slmfleet.services.events import ANSWERS, QUERIES, QUERY_RECEIVED
 from slmfleet.services.redis_streams import FIELD, GROUP, RedisStreams
 from slmfleet.services.serve_here import free_ports
 
@@ -90,6 +90,9 @@ def test_a_consumer_tells_of_itself_drains_and_ends_as_a_supervisor_expects(
             until(lambda: page(f"{health}/readyz")[0] == 200)
             until(lambda: client.xlen(ANSWERS) == 1)
             assert page(f"{health}/asyncapi.json")[1]["asyncapi"] == "3.0.0"
+            told = httpx.get(f"{health}/metrics", timeout=10).text
+            assert f'slmfleet_events_total{{result="answered",type="{QUERY_RECEIVED}"}} 1.0' in told
+            assert "slmfleet_event_lag 0.0" in told
             # in the middle of a slow one, it is asked to stop: it finishes it first
             for number in range(4):
                 client.xadd(QUERIES, {FIELD: query("where is my parcel slowly", f"s{number}")})
