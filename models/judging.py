@@ -32,7 +32,7 @@ MIN_FACTS = 3
 #: Words are compared by their beginning, so that "delivered" meets "delivery".
 _STEM = 5
 #: Words of an answer that say nothing of the matter.
-_COURTESY = frozenset("course dear hello hi no not sorry sure thank yes".split())
+_COURTESY = frozenset(["course", "dear", "hello", "hi", "no", "not", "sorry", "sure", "thank", "yes"])
 
 _SENTENCE = re.compile(r"(?<=[.!?;:])\s+|\n+")
 _LIST_MARK = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s+", re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The two sides of a comparison: each answers a question, judged by the same rules, timed by the same clocks."""
+"""The two sides of a comparison: each answers a question, judged by the same rules, timed alike."""
 
 from __future__ import annotations
 

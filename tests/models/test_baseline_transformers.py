@@ -1,19 +1,20 @@
-"""transformers itself on a tiny model made here: its words mean nothing, its way in and out is the real one."""
+"""transformers itself on a tiny model made here: its words mean nothing, the way in and out is real."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-
-pytestmark = pytest.mark.train
-torch = pytest.importorskip("torch", reason="torch is not installed (extra transformers)")
-transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+import torch
+import transformers
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from slmfleet.models.baseline import prompt
 from slmfleet.models.baseline_transformers import TransformersBaseline
 from slmfleet.models.errors import BaselineFault
 from slmfleet.models.knowledge import Passage
+
+pytestmark = pytest.mark.train
 
 WINDOW = Passage("window", "The window", "You can return anything within 30 days of its delivery.", 1)
 TEMPLATE = (
@@ -24,8 +25,6 @@ TEMPLATE = (
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
     path = tmp_path_factory.mktemp("tiny-llama")
     words = ["<unk>", "</s>", "you", "can", "return", "anything", "within", "30", "days", "<", ">", "."]
     tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="<unk>"))

@@ -48,7 +48,7 @@ def test_another_machine_is_told_from_this_one() -> None:
 
 def test_the_key_comes_from_the_settings(server: ChatServer) -> None:
     server.key = "sesame"
-    with opened(server.url) as baseline, pytest.raises(BaselineFault, match="HTTP 401.*who are you"):
+    with opened(server.url) as baseline, pytest.raises(BaselineFault, match=r"HTTP 401.*who are you"):
         baseline.answer(SAID, 20)
     with opened(server.url, model="big", baseline_api_key="sesame") as baseline:
         assert baseline.answer(SAID, 20).text == "Thirty days."
