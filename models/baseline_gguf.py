@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-import urllib.request
+import secrets
 from collections.abc import Sequence
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import xllamacpp
 
@@ -30,17 +33,22 @@ class GgufBaseline:
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
         # Prompts that are no longer asked about are not kept in memory; the system prompt is, as it is read.
         params.cache_ram_mib = 0
+        # It listens on a loopback port of its own choice, where nobody else is to compute anything.
+        key = secrets.token_hex()
+        params.api_keys = [key]
         params.ui, params.verbosity = False, -1
         try:
             self._server = xllamacpp.Server(params)
         except RuntimeError:
             raise BaselineFault(f"{path}: llama.cpp cannot load it as a gguf model") from None
-        self.parameters = self._told_parameters()
+        self.parameters = self._told_parameters(key)
 
-    def _told_parameters(self) -> int | None:
-        # llama.cpp tells this over its loopback port alone.
-        with urllib.request.urlopen(f"{self._server.listening_address}/v1/models", timeout=10) as response:  # noqa: S310
-            meta = json.load(response)["data"][0].get("meta") or {}
+    def _told_parameters(self, key: str) -> int | None:
+        """What llama.cpp tells over its port alone."""
+        at = urlsplit(self._server.listening_address)
+        with closing(HTTPConnection(at.hostname or "", at.port, timeout=10)) as connection:
+            connection.request("GET", "/v1/models", headers={"authorization": f"Bearer {key}"})
+            meta = json.load(connection.getresponse())["data"][0].get("meta") or {}
         return int(meta["n_params"]) if "n_params" in meta else None
 
     def answer(self, messages: Sequence[Message], max_tokens: int) -> Reply:

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     sessions_max: int = Field(default=10_000, ge=1)
     #: Watts one busy core is taken to draw where energy cannot be measured.
     core_watts: float = Field(default=8.0, gt=0)
-    #: Price of an hour of one core, in a currency of your choice. Without it no cost is told.
+    #: Price of an hour of a core, in a currency of your choice. Without it no cost is told.
     price_core_hour: float | None = Field(default=None, ge=0)
     #: Key of the OpenAI-compatible server that `slmfleet compare` asks.
     baseline_api_key: SecretStr | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+import httpx
 import pytest
 
 from slmfleet.models.baseline import CONTEXT_TOKENS, prompt
@@ -38,6 +39,13 @@ def test_it_answers_from_its_prompt_and_always_the_same(smollm: GgufBaseline) ->
     assert first.prompt_tokens > 60
     assert first.completion_tokens is not None
     assert 0 < first.completion_tokens <= 24
+
+
+def test_nobody_else_computes_on_its_port(smollm: GgufBaseline) -> None:
+    address = smollm._server.listening_address
+    assert address.startswith("http://127.0.0.1:")
+    response = httpx.post(f"{address}/v1/chat/completions", json={"messages": [], "max_tokens": 1})
+    assert response.status_code == 401
 
 
 def test_a_prompt_without_room_is_a_fault(smollm: GgufBaseline) -> None:
