@@ -36,7 +36,7 @@ class GgufBaseline:
         # It listens on a loopback port of its own choice, where nobody else is to compute anything.
         key = secrets.token_hex()
         params.api_keys = [key]
-        params.ui, params.verbosity = False, -1
+        params.offline, params.ui, params.verbosity = True, False, -1
         try:
             self._server = xllamacpp.Server(params)
         except RuntimeError:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from slmfleet.models.baseline import CONTEXT_TOKENS, Message, Reply
 from slmfleet.models.errors import BaselineFault
@@ -23,6 +24,7 @@ class TransformersBaseline:
         """Load the model. Raises BaselineFault where the folder holds none."""
         self.name = folder.name
         torch.set_num_threads(threads)
+        disable_progress_bar()  # the comparison has its own
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             self._model: Any = AutoModelForCausalLM.from_pretrained(
