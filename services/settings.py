@@ -105,6 +105,8 @@ class Settings(BaseSettings):
     log_queries: bool = False
     #: Where OpenTelemetry spans go (OTLP/HTTP, such as http://127.0.0.1:4318/v1/traces). Without it: nowhere.
     otlp_endpoint: str | None = None
+    #: Key of the OpenAI-compatible server that `slmfleet compare` asks.
+    baseline_api_key: SecretStr | None = None
 
     def api_key_set(self) -> frozenset[str]:
         """The API keys, without blanks."""

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fakes.chat_server import chat_server
 
 from slmfleet.services.settings import SHOP_DIR
 
@@ -89,6 +90,8 @@ def test_ask_takes_more_texts_for_the_turns_of_one_conversation(slmfleet) -> Non
         (("evaluate", "--suite", "glue"), "no suite 'glue': choose one of hint3-v1"),
         (("evaluate", "--suite", "snips", "--seeds", "0"), "seeds should be 1 or more, not 0"),
         (("evaluate", "--report", "docs"), "name one with --suite"),
+        (("compare", "nowhere"), "should be a .gguf file, a folder with a Hugging Face model, or the URL"),
+        (("compare", "http://127.0.0.1:9/v1"), "http://127.0.0.1:9/v1/models: "),
     ],
 )
 def test_a_fault_is_told_without_a_traceback(slmfleet, words: tuple[str, ...], says: str) -> None:  # type: ignore[no-untyped-def]
@@ -111,6 +114,21 @@ def test_check_passes_the_shop_and_explains_a_broken_one(slmfleet, tmp_path: Pat
     bad = slmfleet("check", "--fleet", str(tmp_path / "shop"))
     assert bad.returncode == 2
     assert f"{path}:{place + 1}: " in bad.stderr.replace("\n", "")
+
+
+def test_compare_sets_the_fleet_beside_a_server(slmfleet) -> None:  # type: ignore[no-untyped-def]
+    with chat_server() as server:
+        words = ("compare", server.url, "--questions", "8", "--price-read", "2", "--price-written", "10")
+        done = slmfleet(*words, "--samples", "1")
+        assert done.returncode == 0, done.stderr
+        assert "8/8" in done.stderr
+        for said in ("quoter-1", "right and grounded", "data leaves the machine", "400 / 50", "> "):
+            assert said in done.stdout
+        assert max(map(len, done.stdout.splitlines())) <= 80
+        told = json.loads(slmfleet(*words, "--json").stdout)
+    assert len(told["asked"]) == 8
+    assert told["baseline"]["cost_per_1000"] == pytest.approx(1.3)
+    assert told["baseline"]["cpu_ms_per_query"] is None
 
 
 def test_serving_code_imports_neither_torch_nor_ray_to_ask(slmfleet) -> None:  # type: ignore[no-untyped-def]
