@@ -69,6 +69,7 @@ async def ask(
         finally:
             answering.cancel()
             dying.cancel()
+            await asyncio.wait((answering, dying))
 
 
 def _same(event: CloudEvent, reference: EventReference) -> bool:
