@@ -5,7 +5,8 @@ and every intent marked `cacheable: shared`. It is found again by the exact text
 text that is merely near. It holds for the models that gave it, which are in its key, and for the knowledge
 that it quotes, which is checked each time.
 
-The server keeps answers for all replicas; while it is gone, each has those that it gave itself.
+The server keeps answers for all replicas, and each replica those that it met. From its own it answers while
+whoever changes knowledge would wait for it (services/replica.py), or while the server is gone.
 """
 
 from __future__ import annotations
@@ -65,12 +66,19 @@ class CacheCounts:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A kept answer. `versions`: domain -> the version of its knowledge that the answer stands on."""
+    """A kept answer, of nobody's asking. `versions`: domain -> version of the knowledge it stands on;
+    `until`: when it ends, in seconds since 1970.
+    """
 
-    body: dict[str, Any]
+    body: AnswerBody
     versions: dict[str, str]
     turn: dict[str, Any] | None
-    ttl_s: float
+    until: float
+
+    @property
+    def ttl_s(self) -> float:
+        """Seconds until it ends."""
+        return max(0.0, self.until - time.time())
 
     @property
     def domains(self) -> list[str]:
@@ -79,12 +87,15 @@ class Entry:
 
     def packed(self) -> bytes:
         """As the server keeps it."""
-        return orjson.dumps(asdict(self))
+        body = self.body.model_dump(mode="json")
+        said = {"body": body, "versions": self.versions, "turn": self.turn, "until": self.until}
+        return orjson.dumps(said)
 
     @classmethod
     def unpacked(cls, packed: bytes) -> Entry:
         """From what the server kept."""
-        return cls(**orjson.loads(packed))
+        said = orjson.loads(packed)
+        return cls(AnswerBody.model_validate(said["body"]), said["versions"], said["turn"], said["until"])
 
 
 def text_key(text: str) -> str:
@@ -143,7 +154,10 @@ class SharedAnswers:
             await self.bypass()
             return await compute()
         key = f"{self._models_key(models, query.locale)}:{text_key(query.text)}"
+        entry = self._here.get(key) if self._level() else None
         cpu_s = time.thread_time() - cpu_started
+        if entry is not None and self._holds(entry):
+            return self._hit(query, entry, started, cpu_s)
         other = self._computing.get(key)
         if other is not None:
             # Shielded: one who waits and goes away must not take the answer from the rest.
@@ -222,8 +236,10 @@ class SharedAnswers:
                 await self._follow(found.generations)
             if found.entry is not None:
                 entry = Entry.unpacked(found.entry)
-                # One that holds no more is computed by each who finds it, and then written over.
-                return (entry, False) if self._holds(entry) else (None, True)
+                if not self._holds(entry):
+                    return None, True  # each who finds it computes it, and writes it over
+                self._here.keep(key, entry)
+                return entry, False
             if found.leased or time.monotonic() > deadline:
                 return None, found.leased
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -240,7 +256,7 @@ class SharedAnswers:
 
     async def _store(self, key: str, lease: str, entry: Entry | None) -> None:
         packed = b"" if entry is None else entry.packed()
-        ttl_ms = 0 if entry is None else int(entry.ttl_s * 1e3)
+        ttl_ms = 0 if entry is None else max(1, int(entry.ttl_s * 1e3))
         try:
             await self._call(
                 lambda link: link.call(lambda client: self._keys.store(client, key, lease, packed, ttl_ms))
@@ -281,9 +297,12 @@ class SharedAnswers:
         ttl_s = random.uniform(1 - _JITTER, 1 + _JITTER) * self._ttl_s  # noqa: S311
         if body.status != "answered":
             ttl_s = min(ttl_s, random.uniform(*_NEGATIVE_TTL_S))  # noqa: S311
-        turn = None if answered.turn is None else asdict(answered.turn)
-        kept = body.model_dump(mode="json", exclude={"id", "session_id", "cache", "cost", "explanation"})
-        return Entry(kept, {domain: versions[domain] for domain in sorted(domains)}, turn, ttl_s)
+        said = answered.turn()
+        turn = None if said is None else asdict(said)
+        kept = body.model_copy(update={"id": "", "session_id": None, "cache": "hit"})
+        return Entry(
+            kept, {domain: versions[domain] for domain in sorted(domains)}, turn, time.time() + ttl_s
+        )
 
     def _shareable(self, body: AnswerBody) -> bool:
         """Whether an answer is nobody's own: what is shared, or a no that anyone would have got."""
@@ -302,17 +321,6 @@ class SharedAnswers:
         self._counts.hit += 1
         for domain in entry.domains:
             self._counts.by_domain[domain] = self._counts.by_domain.get(domain, 0) + 1
-        turn = None if entry.turn is None else Turn.from_json(entry.turn)
-        free = CostBody(latency_ms=0, cpu_ms=0, energy_mj=0, energy_source="estimated")
-        body = AnswerBody.model_validate(
-            {
-                **entry.body,
-                "id": uuid.uuid4().hex,
-                "cache": "hit",
-                "session_id": query.session_id,
-                "cost": free,
-            }
-        )
         cpu_ms = (cpu_s + time.thread_time() - cpu_started) * 1e3
         cost = CostBody(
             latency_ms=round((time.perf_counter() - started) * 1e3, 3),
@@ -320,7 +328,11 @@ class SharedAnswers:
             energy_mj=round(cpu_ms * self._core_watts, 3),
             energy_source="estimated",
         )
-        return Answered(body.model_copy(update={"cost": cost}), turn)
+        fresh = {"id": uuid.uuid4().hex, "session_id": query.session_id, "cost": cost}
+        return Answered(
+            entry.body.model_copy(update=fresh),
+            lambda: None if entry.turn is None else Turn.from_json(entry.turn),
+        )
 
 
 class AnswersHere:

@@ -120,7 +120,7 @@ def _asking(text: str) -> bytes:
 
 def _is_kept(timed: Callable[[str, str, bytes | None], tuple[float, bytes]], body: bytes) -> bool:
     verdicts = [json.loads(timed("POST", "/v1/queries", body)[1]).get("cache") for _ in range(20)]
-    return verdicts[-1] == "hit"
+    return bool(verdicts[-1] == "hit")
 
 
 async def _server_down(
@@ -131,7 +131,8 @@ async def _server_down(
     texts = [row.text for row in load_corpus(fleet).test][:count]
     shared = SharedState(settings.model_copy(update={"redis_url": SecretStr(_NOBODY)}))
     shared.start()
-    plain, down = [], []
+    plain: list[float] = []
+    down: list[float] = []
     with ThreadPoolExecutor(1) as executor:
         pipelines = (
             (load_pipeline(settings, ShippedParts(), executor).pipeline, plain),

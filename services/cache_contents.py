@@ -15,7 +15,7 @@ from slmfleet.models.errors import NotFound
 from slmfleet.models.fleet import Fleet, load_fleet
 from slmfleet.services.cache import Entry, text_key
 from slmfleet.services.changes import redis_url
-from slmfleet.services.keyspace import EVERYTHING, Keyspace
+from slmfleet.services.keyspace import EVERYTHING, LEASE_S, Keyspace
 from slmfleet.services.redis_link import RedisLink
 from slmfleet.services.settings import Settings
 
@@ -116,7 +116,10 @@ async def _evict(client: Redis, fleet: Fleet, domain: str | None, text: str | No
         if (domain is None or domain in orjson.loads(packed)["versions"])
         and (wanted is None or key.endswith(wanted.encode()))
     ]
-    return int(await client.unlink(*gone)) if gone else 0
+    count = int(await client.unlink(*gone)) if gone else 0
+    # Those that live have heard of it by then.
+    await asyncio.sleep(LEASE_S)
+    return count
 
 
 async def _entries(client: Redis, keys: Keyspace) -> AsyncIterator[tuple[bytes, bytes]]:

@@ -186,8 +186,8 @@ def printed(result: CacheMeasure) -> str:
             hits / paraphrases.pairs for hits in (paraphrases.exact_hits, paraphrases.understood_hits)
         )
         lines.append(
-            f"paraphrases found: {exact:.1%} by their text, {understood:.1%} once understood; "
-            f"the same text: {result.same_text:.1%}"
+            f"paraphrases found: {exact:.1%} by their text, {understood:.1%} once understood;"
+            f"\nof texts asked twice the cache answers {result.same_text:.1%}"
         )
     lines.append(f"a reply worded: {result.reply_us} us, remembered: {result.remembered_us} us (medians)")
     return "\n".join(lines)

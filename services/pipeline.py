@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
 
 from slmfleet.models.contracts import Answer, Decision, Explanation, ModelVersion, Reading, Route
@@ -72,10 +73,10 @@ class Replier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An answer, and what the session is to remember of it."""
+    """An answer, and what makes of it the turn that a session remembers: worked out only where one does."""
 
     body: AnswerBody
-    turn: Turn | None
+    turn: Callable[[], Turn | None]
 
 
 class Cache(Protocol):
@@ -133,8 +134,10 @@ class Pipeline:
         else:
             await self._cache.bypass()
             answered = await self._compute(query, turns)
-        if query.session_id is not None and answered.turn is not None:
-            await self._sessions.remember(query.customer, query.session_id, answered.turn)
+        if query.session_id is not None:
+            turn = answered.turn()
+            if turn is not None:
+                await self._sessions.remember(query.customer, query.session_id, turn)
         return answered.body
 
     async def _compute(self, query: Query, turns: tuple[Turn, ...]) -> Answered:
@@ -144,7 +147,7 @@ class Pipeline:
         read = merged(routed, await self._read(decision, query.explain))
         readings = in_query(routed, query.text, read, turns)
         answer, reply_cpu_ms = await self._run(self._timed_reply, query, decision, readings)
-        turn = turn_of(query.text, read, readings, answer.parts, self._gazetteers)
+        turn = partial(turn_of, query.text, read, readings, answer.parts, self._gazetteers)
         cpu_ms = decision.cpu_ms + sum(reading.cpu_ms for reading in readings) + reply_cpu_ms
         explanation = None
         if query.explain:

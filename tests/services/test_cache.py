@@ -114,12 +114,12 @@ async def test_of_many_who_ask_at_once_one_is_computed(folder: Path, valkey: str
 
 async def test_what_one_computes_in_vain_holds_nobody_up(folder: Path, valkey: str) -> None:
     write_word_shop(folder / "fleet", "never")
-    async with sharer(sharing_settings(folder, valkey), QuotingParts(slow_s=0.2)) as one:
+    async with sharer(sharing_settings(folder, valkey), QuotingParts(slow_s=0.5)) as one:
         one.loaded.executor._max_workers = 20
         started = time.monotonic()
         answers = await asyncio.gather(*(one.ask("slowly where") for _ in range(10)))
         assert {answer.cache for answer in answers} == {"bypass"}
-        assert time.monotonic() - started < 10 * 0.2
+        assert time.monotonic() - started < 10 * 0.5
 
 
 async def test_one_who_goes_away_leaves_the_others_their_answer(folder: Path, valkey: str) -> None:
@@ -189,7 +189,7 @@ async def test_the_server_may_die_and_come_back(folder: Path, tmp_path: Path) ->
             health = await one.loaded.health()
             assert health.status == "ok"
             assert "cannot be reached" in health.checks["redis"]
-            assert one.shared.counts.unreachable >= 2
+            assert one.shared.counts.unreachable >= 1
             server.start()
             await one.shared.beat()
             assert (await one.loaded.health()).checks["redis"] == "ok"
@@ -216,16 +216,23 @@ async def test_a_server_that_never_answers_holds_up_one_query_at_most(folder: Pa
     server.close()
 
 
-async def test_an_entry_survives_the_server_unchanged() -> None:
-    entry = Entry({"text": "é", "parts": []}, {"shipping": "1:2"}, None, 12.5)
+async def test_an_entry_survives_the_server_unchanged(folder: Path) -> None:
+    async with sharer(sharing_settings(folder, None)) as one:
+        answer = await one.ask(ASKED)
+    entry = Entry(answer, {"shipping": "1:2"}, None, time.time() + 12.5)
     assert Entry.unpacked(entry.packed()) == entry
-    assert Entry({}, {}, None, 1).domains == ["-"]
+    assert 12 < entry.ttl_s <= 12.5
+    assert entry.domains == ["shipping"]
 
 
-async def test_no_more_is_kept_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_is_kept_than_may_be(folder: Path) -> None:
     here = AnswersHere(2)
+    async with sharer(sharing_settings(folder, None)) as one:
+        answer = await one.ask(ASKED)
     for key in "abc":
-        here.keep(key, Entry({}, {}, None, 100))
+        here.keep(key, Entry(answer, {}, None, time.time() + 100))
+    here.keep("d", Entry(answer, {}, None, time.time() - 1))
+    assert here.get("d") is None
     assert len(here) == 2
     assert here.get("c") is not None
     here.follow("new")
