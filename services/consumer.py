@@ -66,7 +66,7 @@ class Consumer(AsgiFastStream):
         self._answerer = answerer
         self._counts = counts
         self._backlog: dict[str, Backlog] = {}
-        self._consuming = False
+        self._consuming = self._over = False
         self._upkeep: asyncio.Task[None] | None = None
         super().__init__(
             transport.broker,
@@ -115,13 +115,14 @@ class Consumer(AsgiFastStream):
         self._consuming = True
 
     async def _end(self) -> None:
+        self._over = True
         if self._upkeep is not None:
             self._upkeep.cancel()
         await self._answerer.close()
         await self._transport.close()
 
     async def _keep_up(self) -> None:
-        while True:
+        while not self._over:  # redis-py loses a cancellation that comes while it reads an answer
             try:
                 await self._transport.upkeep()
             except Exception as error:  # noqa: BLE001 - consuming goes on without it, and it is tried again

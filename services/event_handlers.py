@@ -11,8 +11,8 @@ import asyncio
 import logging
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
@@ -40,6 +40,7 @@ from slmfleet.services.events import (
     written,
 )
 from slmfleet.services.ledger import Ledger
+from slmfleet.services.repeating import repeating
 from slmfleet.services.schemas import AnswerBody
 from slmfleet.services.transport import Delivery, Publish
 
@@ -89,23 +90,9 @@ class _Handler:
         self._counts.died(reason)
         log.warning("an event of %s is dead (%s): %s", self._stream, reason, detail)
 
-    @asynccontextmanager
-    async def _leased(self, keys: Sequence[str], owner: str) -> AsyncIterator[None]:
+    def _leased(self, keys: Sequence[str], owner: str) -> AbstractAsyncContextManager[None]:
         """Keep the leases of `keys` for as long as this goes on."""
-
-        async def renewing() -> None:
-            while True:
-                await asyncio.sleep(self._ledger.lease_s / 3)
-                try:
-                    await self._ledger.renew([*keys], owner)
-                except Exception as error:  # noqa: BLE001 - it is tried again soon
-                    log.warning("leases were not renewed: %s", error)
-
-        task = asyncio.create_task(renewing())
-        try:
-            yield
-        finally:
-            task.cancel()
+        return repeating(self._ledger.lease_s / 3, lambda: self._ledger.renew([*keys], owner))
 
     async def _pause(self, tries: int, after_s: float) -> None:
         """Wait longer with each try, with jitter, but no longer than until `stop`."""

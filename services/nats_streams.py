@@ -31,6 +31,7 @@ from slmfleet.services.events import (
     traceparent_of,
     written,
 )
+from slmfleet.services.repeating import repeating
 from slmfleet.services.singles import Singles
 from slmfleet.services.transport import Backlog, Delivery, HandleAll
 
@@ -68,7 +69,7 @@ class NatsStreams:
         singles = Singles(handle_all, self._max_in_hand, _RETRY_S)
 
         async def receive(event: Any) -> None:
-            async with _in_progress(event, self._reclaim_s / 4):
+            async with repeating(self._reclaim_s / 4, event.in_progress):
                 await singles.handle(_delivery(event), event.ack_sync, event.nack)
 
         receive.__annotations__["event"] = kind  # for the AsyncAPI document; what comes is a message
@@ -172,20 +173,6 @@ class NatsStreams:
         """Close the connection."""
         if self._connection is not None:
             await self._connection.close()
-
-
-@asynccontextmanager
-async def _in_progress(message: Any, every_s: float) -> AsyncIterator[None]:
-    async def telling() -> None:
-        while True:
-            await asyncio.sleep(every_s)
-            await message.in_progress()
-
-    task = asyncio.create_task(telling())
-    try:
-        yield
-    finally:
-        task.cancel()
 
 
 def _delivery(message: Any) -> Delivery:

@@ -44,6 +44,8 @@ async def ask(
     async with transport.listening((ANSWERS, HANDOFFS)) as heard:
         await transport.publish(STREAM_OF[event.get_type()], event)
 
+        over = asyncio.Event()
+
         async def answer() -> AnswerData:
             async for body in heard:
                 told = data_of(read_event(body), AnswerData)
@@ -51,14 +53,15 @@ async def ask(
                     return told
             raise Unreachable("the broker stopped telling of answers")
 
-        async def death() -> DeadLetter:
-            while True:
+        async def death() -> DeadLetter | None:
+            while not over.is_set():
                 await asyncio.sleep(_LOOK_FOR_DEATH_EVERY_S)
                 with suppress(RedisError):
                     for letter in await dead.all():
                         about = letter.died.event
                         if about is not None and _same(event, about):
                             return letter
+            return None
 
         answering, dying = asyncio.create_task(answer()), asyncio.create_task(death())
         try:
@@ -67,8 +70,10 @@ async def ask(
                 return answering.result()
             return dying.result() if dying.done() else None
         finally:
+            over.set()  # redis-py loses a cancellation that comes while it reads an answer
             answering.cancel()
             dying.cancel()
+            await asyncio.wait((answering, dying), timeout=1.0)
 
 
 def _same(event: CloudEvent, reference: EventReference) -> bool:

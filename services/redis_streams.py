@@ -8,13 +8,12 @@ again from itself, which resets the idle time without counting a delivery. Once 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from cloudevents.core.v1.event import CloudEvent
@@ -29,6 +28,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from slmfleet.models.errors import Unreachable
 from slmfleet.services.events import ANSWERS, CHANGES, HANDOFFS, QUERIES, written
+from slmfleet.services.repeating import repeating
 from slmfleet.services.transport import Backlog, Delivery, HandleAll
 
 GROUP: Final = "slmfleet"
@@ -162,19 +162,9 @@ class RedisStreams:
         except RedisError as error:
             log.warning("the broker went away with %d events in hand: %s", len(places), error)
 
-    @asynccontextmanager
-    async def _held(self, stream: str, places: Sequence[bytes]) -> AsyncIterator[None]:
-        async def holding() -> None:
-            while True:
-                await asyncio.sleep(self._reclaim_s / 4)
-                with suppress(RedisError):  # it is tried again soon
-                    await self._hold(keys=[stream], args=[GROUP, self.name, *places])
-
-        task = asyncio.create_task(holding())
-        try:
-            yield
-        finally:
-            task.cancel()
+    def _held(self, stream: str, places: Sequence[bytes]) -> AbstractAsyncContextManager[None]:
+        arguments: list[Any] = [GROUP, self.name, *places]
+        return repeating(self._reclaim_s / 4, lambda: self._hold(keys=[stream], args=arguments))
 
     async def prepare(self) -> None:
         """Make the groups, each at the beginning of its stream. Raises Unreachable."""
