@@ -141,9 +141,8 @@ def load_pipeline(
         async def facts() -> dict[str, ModelFacts]:
             return {name: told for name, (_, told) in local.items()}
     else:
-        dispatcher = SplitDispatcher(
-            remotes, max_waiting=settings.max_queued_requests, lanes=settings.specialist_replicas
-        )
+        lanes = max(settings.specialist_replicas, settings.specialist_max_replicas)
+        dispatcher = SplitDispatcher(remotes, max_waiting=settings.max_queued_requests, lanes=lanes)
 
         async def facts() -> dict[str, ModelFacts]:
             told = await asyncio.gather(*(remote.facts() for remote in remotes.values()))

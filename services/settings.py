@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     placement: Literal["colocated", "split"] = "colocated"
     gateway_replicas: int = Field(default=1, ge=1, le=64)
     specialist_replicas: int = Field(default=1, ge=1, le=64)
+    #: Up to how many replicas Ray Serve may scale any specialist; no scaling when not above the field before.
+    #: A gateway replica keeps at most that many calls to a specialist under way.
+    specialist_max_replicas: int = Field(default=1, ge=1, le=64)
     records_url: str | None = None
     #: Comma-separated API keys. Required when `host` is not a loopback address.
     api_keys: SecretStr = SecretStr("")
