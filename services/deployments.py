@@ -18,6 +18,7 @@ from ray.serve.handle import DeploymentHandle
 
 from slmfleet.models.contracts import Reading
 from slmfleet.models.errors import DeadlineExceeded, ModelBroken, Overloaded
+from slmfleet.services import logs, metrics, tracing
 from slmfleet.services.current import Current
 from slmfleet.services.dispatch import GuardedSpecialist, Question
 from slmfleet.services.fleet_loading import LoadedFleet, ModelFacts, Parts, load_pipeline
@@ -42,6 +43,8 @@ class GatewayReplica:
         self, settings: Settings, parts: Parts, remotes: Mapping[str, DeploymentHandle] | None = None
     ) -> None:
         """Loads at once. Raises FleetFault, BundleFault, ModelBroken, SettingsFault."""
+        _observe(settings, "gateway")
+        _tell_prices(settings)
         self._settings = settings
         self._parts = parts
         self._executor = ThreadPoolExecutor(_cores(), thread_name_prefix="models")
@@ -68,6 +71,7 @@ class GatewayReplica:
 
     async def reconfigure(self, user_config: UserConfig) -> None:
         """Ray Serve's hot reload. A revision that cannot be loaded is logged and shown on /readyz."""
+        metrics.watch_thread("event_loop")  # the first time Serve calls on the loop that requests run on
         await self._current.announce(str(user_config["revision"]))
 
     async def check_health(self) -> None:
@@ -81,7 +85,8 @@ class SpecialistReplica:
     """One domain's specialist in a process of its own."""
 
     def __init__(self, settings: Settings, parts: Parts, domain: str) -> None:
-        """Loads at once. Raises FleetFault, BundleFault, ModelBroken."""
+        """Loads at once. Raises FleetFault, BundleFault, ModelBroken, SettingsFault."""
+        _observe(settings, f"specialist-{domain}")
         self._settings = settings
         self._parts = parts
         self._domain = domain
@@ -91,6 +96,7 @@ class SpecialistReplica:
     def _load(self) -> tuple[GuardedSpecialist, ModelFacts]:
         fleet = self._parts.fleet(self._settings)
         specialist, facts = self._parts.specialist(self._settings, fleet, self._domain)
+        facts.measured(self._domain)
         return GuardedSpecialist(self._domain, specialist), facts
 
     async def read_all(self, questions: list[Question]) -> list[Reading | ModelBroken]:
@@ -110,6 +116,7 @@ class SpecialistReplica:
 
     async def reconfigure(self, user_config: UserConfig) -> None:
         """Ray Serve's hot reload. A revision that cannot be loaded is logged; the one before it stays."""
+        metrics.watch_thread("event_loop")  # the first time Serve calls on the loop that requests run on
         await self._current.announce(str(user_config["revision"]))
 
     async def check_health(self) -> None:
@@ -159,6 +166,27 @@ class AcrossRay:
         except (RayError, RayServeException) as error:
             log.exception("the %s specialist cannot be reached", self._domain)
             raise ModelBroken(f"the {self._domain} specialist cannot be reached") from error
+
+
+def _observe(settings: Settings, process: str) -> None:
+    logs.log_json(settings.log_level)
+    tracing.start(settings.otlp_endpoint, f"slmfleet-{process}")
+    metrics.record(settings.metrics)
+    if settings.metrics:
+        metrics.bind_to_ray(settings.metrics_interval_s)
+
+
+def _tell_prices(settings: Settings) -> None:
+    prices = {
+        "core_hour": settings.price_core_hour,
+        "gib_hour": settings.price_gib_hour,
+        "kwh": settings.price_kwh,
+    }
+    for resource, price in prices.items():
+        if price is not None:
+            metrics.PRICE.set(price, resource)
+    metrics.BASELINE.set(settings.baseline_cpu_s, settings.baseline_model, "cpu_seconds")
+    metrics.BASELINE.set(settings.baseline_cpu_s * settings.core_watts, settings.baseline_model, "joules")
 
 
 def _cores() -> int:

@@ -6,11 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Protocol
 
 from slmfleet.models.contracts import Explanation, Reading
 from slmfleet.models.errors import ModelBroken, SlmfleetError
+from slmfleet.services import logs, metrics, tracing
 from slmfleet.services.collector import AdaptiveCollector
 from slmfleet.services.guard import Guard, Probed
 
@@ -19,10 +21,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A text for a specialist, and whether its reading is to be explained."""
+    """A text for a specialist, whether its reading is to be explained, and the request and span it serves."""
 
     text: str
     explain: bool = False
+    traceparent: str | None = None
+    request_id: str | None = None
 
 
 class Dispatcher(Protocol):
@@ -73,13 +77,19 @@ class GuardedSpecialist:
     """A specialist behind a guard, for whichever process holds it."""
 
     def __init__(self, domain: str, specialist: Specialist) -> None:
+        self._domain = domain
         self._specialist = specialist
         self.guard = Guard(f"the {domain} specialist", specialist)
 
     def read(self, text: str, explain: bool = False) -> Reading:
         """What the specialist makes of `text`. Raises ModelBroken, whatever the model raised."""
         reading = self.guard.call(self._specialist.read, text)
-        return reading.explained(self.guard.call(self._specialist.explain, text)) if explain else reading
+        metrics.CPU_SECONDS.add(reading.cpu_ms / 1e3, "specialist", self._domain)
+        if not explain:
+            return reading
+        explanation = self.guard.call(self._specialist.explain, text)
+        metrics.CPU_SECONDS.add(explanation.cpu_ms / 1e3, "explain", self._domain)
+        return reading.explained(explanation)
 
     def read_all(self, questions: list[Question]) -> list[Reading | ModelBroken]:
         """One outcome a question. Texts are read one by one.
@@ -91,8 +101,10 @@ class GuardedSpecialist:
         return [self._outcome(question) for question in questions]
 
     def _outcome(self, question: Question) -> Reading | ModelBroken:
+        logs.request_id.set(question.request_id)
         try:
-            return self.read(question.text, question.explain)
+            with tracing.span("read", question.traceparent, domain=self._domain):
+                return self.read(question.text, question.explain)
         except ModelBroken as error:
             return error
 
@@ -115,7 +127,7 @@ class ColocatedDispatcher:
         if specialist is None:
             raise ModelBroken(f"there is no specialist for {domain}")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, specialist.read, text, explain)
+        return await loop.run_in_executor(self._executor, copy_context().run, specialist.read, text, explain)
 
     async def faults(self) -> dict[str, str | None]:
         """Domain -> None, or what is wrong: its probe, or a read that failed since its last good probe."""
@@ -167,7 +179,8 @@ class SplitDispatcher:
         collector = self._collectors.get(domain)
         if collector is None:
             raise ModelBroken(f"there is no specialist for {domain}")
-        outcome = await collector.read(Question(text, explain))
+        question = Question(text, explain, tracing.traceparent(), logs.request_id.get())
+        outcome = await collector.read(question)
         if isinstance(outcome, ModelBroken):
             raise outcome
         return outcome

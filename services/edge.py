@@ -3,6 +3,8 @@
 Serve reads some headers of the client's itself, before the gateway is called. It decodes them as UTF-8, so
 that one odd byte is answered with a bare 500, and lets a client switch off deadlines. It also echoes any
 request id, as a second header beside the gateway's.
+
+A `traceparent` is no order to slmfleet, but Serve would act on it: it travels on under another name.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from slmfleet.services import tracing
 from slmfleet.services.request_id import HEADER, request_id_of
 
 #: Headers by which Ray Serve takes orders. A shop's customers give none.
@@ -24,6 +27,8 @@ _ORDERS = frozenset(
         b"tracestate",
     }
 )
+#: What the gateway takes for the caller's span. Only this module says it.
+TRACEPARENT = b"x-slmfleet-traceparent"
 
 
 class Edge:
@@ -38,7 +43,10 @@ class Edge:
             await self._app(scope, receive, send)
             return
         request_id = (HEADER, request_id_of(scope["headers"]).encode("ascii"))
-        kept = [pair for pair in scope["headers"] if pair[0] != HEADER and pair[0] not in _ORDERS]
+        kept = [pair for pair in scope["headers"] if pair[0] not in (HEADER, TRACEPARENT, *_ORDERS)]
+        given = [value for name, value in scope["headers"] if name == b"traceparent"]
+        if len(given) == 1 and tracing.checked(given[0].decode("latin-1")):
+            kept.append((TRACEPARENT, given[0]))
 
         async def send_once(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from slmfleet.models.fleet import Fleet
+from slmfleet.services import metrics
 from slmfleet.services.dispatch import (
     ColocatedDispatcher,
     Dispatcher,
@@ -19,6 +20,7 @@ from slmfleet.services.dispatch import (
     Specialist,
     SplitDispatcher,
 )
+from slmfleet.services.energy import EnergyMeter
 from slmfleet.services.guard import GuardedRouter, RouterModel
 from slmfleet.services.pipeline import Pipeline, Replier
 from slmfleet.services.schemas import DomainBody, FleetBody, HealthBody, RouterBody
@@ -35,6 +37,11 @@ class ModelFacts:
     bytes: int
     metrics: Mapping[str, float] = field(default_factory=dict)
     threshold: float = 0.0
+
+    def measured(self, domain: str) -> None:
+        """Tell the metrics of `domain`'s model (or `router`'s), now that it is loaded here."""
+        metrics.MODEL_PARAMETERS.set(self.parameters, domain)
+        metrics.MODEL_BYTES.set(self.bytes, domain)
 
 
 class Parts(Protocol):
@@ -130,10 +137,13 @@ def load_pipeline(
     """
     fleet = parts.fleet(settings)
     model, router_facts = parts.router(settings, fleet)
+    router_facts.measured("router")
     router = GuardedRouter(model)
     dispatcher: Dispatcher
     if remotes is None:
         local = {name: parts.specialist(settings, fleet, name) for name in fleet.domains}
+        for name, (_, told) in local.items():
+            told.measured(name)
         dispatcher = ColocatedDispatcher(
             {name: specialist for name, (specialist, _) in local.items()}, executor
         )
@@ -155,7 +165,7 @@ def load_pipeline(
         sessions = SessionsHere(settings.session_ttl_s, settings.sessions_max)
     replier = parts.replier(settings, fleet)
     pipeline = Pipeline(
-        router, dispatcher, replier, executor, settings.core_watts, sessions, fleet.gazetteers
+        router, dispatcher, replier, executor, EnergyMeter(settings.core_watts), sessions, fleet.gazetteers
     )
     return LoadedFleet(pipeline, dispatcher, router, executor, describe)
 

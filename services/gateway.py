@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -28,13 +29,15 @@ from slmfleet.models.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from slmfleet.services import logs, metrics, tracing
 from slmfleet.services.admission import Admission
 from slmfleet.services.body import ClientGone, parse_object, read_body, require_json, validate
+from slmfleet.services.edge import TRACEPARENT
 from slmfleet.services.fleet_loading import LoadedFleet
 from slmfleet.services.openapi import openapi_document
 from slmfleet.services.pipeline import Query
 from slmfleet.services.request_id import request_id_of
-from slmfleet.services.schemas import BatchAnswerBody, BatchBody, HealthBody, Problem, QueryBody
+from slmfleet.services.schemas import AnswerBody, BatchAnswerBody, BatchBody, HealthBody, Problem, QueryBody
 from slmfleet.services.settings import Settings
 
 Result = TypeVar("Result")
@@ -59,13 +62,14 @@ INTERNAL = (500, "internal", "Something went wrong here")
 _RETRY_BROKEN_S = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Received:
-    """A request of which only the head was read."""
+    """A request of which only the head was read. `outcome` is what came of it, for what is measured."""
 
     headers: Headers
     receive: Receive
     request_id: str
+    outcome: str | None = None
 
 
 _Handler = Callable[[Received], Awaitable[Response]]
@@ -110,14 +114,23 @@ class Gateway:
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
         request = Received(Headers(scope=scope), receive, request_id_of(scope["headers"]))
+        logs.request_id.set(request.request_id)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
+        parent = request.headers.get(TRACEPARENT.decode()) or request.headers.get("traceparent")
         try:
-            response = await self._in_time(scope["method"], path, request)
+            with tracing.span("request", parent, path=path, request_id=request.request_id):
+                response = await self._in_time(scope["method"], path, request)
+                tracing.note(outcome=request.outcome or "")
         except ClientGone:
+            metrics.REQUEST_DURATION.observe(time.perf_counter() - started, "http", "client-gone")
             return
         except Exception as error:  # noqa: BLE001 - the outermost place: everything becomes an answer here
+            request.outcome = _row(error)[1]
             response = problem(error, request.request_id)
+        if request.outcome is not None:
+            metrics.REQUEST_DURATION.observe(time.perf_counter() - started, "http", request.outcome)
         response.headers["x-request-id"] = request.request_id
         response.headers["x-content-type-options"] = "nosniff"
         response.headers["cache-control"] = "no-store"
@@ -153,6 +166,9 @@ class Gateway:
             async with self._admission.place:
                 work = self._current().pipeline.answer(_query_of(body, customer))
                 answer = await _unless_gone(work, request.receive)
+        request.outcome = answer.status
+        if log.isEnabledFor(logging.INFO):
+            self._log(body, answer)
         return _json(answer.model_dump_json())
 
     async def _batch(self, request: Received) -> Response:
@@ -167,6 +183,7 @@ class Gateway:
             async with self._admission.place:
                 work = self._current().pipeline.answer_all(asked)
                 answers = await _unless_gone(work, request.receive)
+        request.outcome = "batch"
         return _json(BatchAnswerBody(answers=answers).model_dump_json())
 
     async def _fleet(self, request: Received) -> Response:
@@ -186,6 +203,18 @@ class Gateway:
 
     async def _document(self, request: Received) -> Response:
         return _json(self._openapi)
+
+    def _log(self, body: QueryBody, answer: AnswerBody) -> None:
+        told: dict[str, object] = {
+            "status": answer.status,
+            "domain": answer.route.domain,
+            "intents": [part.intent for part in answer.parts],
+            "latency_ms": answer.cost.latency_ms,
+            "cpu_ms": answer.cost.cpu_ms,
+        }
+        if self._settings.log_queries:
+            told["text"] = body.text
+        log.info("answered", extra={"told": told})
 
     def _require_key(self, request: Received) -> None:
         if self._check_key is None:
@@ -214,7 +243,7 @@ class Gateway:
 
 def problem(error: Exception, request_id: str) -> Response:
     """`error` as application/problem+json (RFC 9457) with the headers its status asks for."""
-    status, slug, title = next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), INTERNAL)
+    status, slug, title = _row(error)
     if status == INTERNAL[0]:
         log.error("request %s failed", request_id, exc_info=error)
     body = Problem(
@@ -237,6 +266,10 @@ def problem(error: Exception, request_id: str) -> Response:
     elif isinstance(error, TooLarge | DeadlineExceeded):
         headers["connection"] = "close"  # the rest of the body is not going to be read
     return Response(body.model_dump_json(exclude_none=True), status, headers, "application/problem+json")
+
+
+def _row(error: Exception) -> tuple[int, str, str]:
+    return next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), INTERNAL)
 
 
 async def _unless_gone(work: Coroutine[Any, Any, Result], receive: Receive) -> Result:

@@ -11,15 +11,19 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
 from slmfleet.models.contracts import Answer, Decision, Explanation, ModelVersion, Reading, Route
 from slmfleet.models.phrases import Gazetteers
-from slmfleet.services import conversation
+from slmfleet.services import conversation, tracing
 from slmfleet.services.conversation import in_query, merged, route_in_context, told, turn_of
 from slmfleet.services.dispatch import Dispatcher
+from slmfleet.services.energy import EnergyMeter
 from slmfleet.services.explaining import explanations_body
+from slmfleet.services.metering import QueryMeter
+from slmfleet.services.metrics import NO_DOMAIN
 from slmfleet.services.schemas import (
     AnswerBody,
     CostBody,
@@ -74,8 +78,8 @@ class Pipeline:
     """The one way from query to answer.
 
     Blocking work (models, records) runs in `executor`, so that an event loop around this object keeps
-    serving health checks and deadlines. `core_watts` turns CPU time into an estimate of energy; `gazetteers`
-    are the phrases that name the retailer's products.
+    serving health checks and deadlines. `energy` turns CPU time into joules; `gazetteers` are the phrases
+    that name the retailer's products.
     """
 
     def __init__(
@@ -84,7 +88,7 @@ class Pipeline:
         dispatcher: Dispatcher,
         replier: Replier,
         executor: ThreadPoolExecutor,
-        core_watts: float,
+        energy: EnergyMeter,
         sessions: Sessions,
         gazetteers: Gazetteers,
     ) -> None:
@@ -92,32 +96,47 @@ class Pipeline:
         self._dispatcher = dispatcher
         self._replier = replier
         self._executor = executor
-        self._core_watts = core_watts
+        self._energy = energy
         self._sessions = sessions
         self._gazetteers = gazetteers
 
     async def answer(self, query: Query) -> AnswerBody:
         """Answer one query. Raises ModelBroken, Overloaded."""
-        started = time.perf_counter()
+        meter = QueryMeter()
         turns = await self._before(query)
-        routed = await self._run(route_in_context, self._router, query.text, turns)
-        decision = routed.decision
-        read = merged(routed, await self._read(decision, query.explain))
+        meter.stage("session", NO_DOMAIN)
+        with tracing.span("router"):
+            routed, cpu_s = await self._run(route_in_context, self._router, query.text, turns)
+            decision = routed.decision
+            domain = decision.routes[0].domain
+            tracing.note(domain=domain, abstained=decision.abstained)
+        meter.stage("router", domain, cpu_s)
+        read = merged(routed, await self._read(decision, query.explain, meter))
         readings = in_query(routed, query.text, read, turns)
-        answer, reply_cpu_ms = await self._run(self._timed_reply, query, decision, readings)
+        meter.all_read()
+        with tracing.span("reply"):
+            answer, cpu_s = await self._run(self._replier.reply, query, decision, readings)
+        meter.stage("reply", domain, cpu_s)
         if query.session_id is not None:
             turn = turn_of(query.text, read, readings, answer.parts, self._gazetteers)
             if turn is not None:
                 await self._sessions.remember(query.customer, query.session_id, turn)
-        cpu_ms = decision.cpu_ms + sum(reading.cpu_ms for reading in readings) + reply_cpu_ms
+                meter.stage("session", NO_DOMAIN)
         explanation = None
         if query.explain:
             # What the first route was decided from: a clause of the text, or the text behind an earlier turn.
-            route = await self._run(self._router.explain, decision.routes[0].text)
-            cpu_ms += route.cpu_ms
+            route, cpu_s = await self._run(self._router.explain, decision.routes[0].text)
+            meter.stage("explain", domain, cpu_s)
             explanation = explanations_body(route, readings)
-        latency_ms = (time.perf_counter() - started) * 1e3
-        return self._body(query, decision, answer, cpu_ms, latency_ms, explanation)
+        joules, source = self._energy.joules(meter.cpu_s)
+        latency_s = meter.answered(decision, answer.status, joules, source)
+        cost = CostBody(
+            latency_ms=round(latency_s * 1e3, 3),
+            cpu_ms=round(meter.cpu_s * 1e3, 3),
+            energy_mj=round(joules * 1e3, 3),
+            energy_source=source,
+        )
+        return self._body(query, decision, answer, cost, explanation)
 
     async def answer_all(self, queries: Sequence[Query]) -> list[AnswerBody]:
         """Answer several queries, in order. Raises as `answer` does, for the whole batch.
@@ -144,34 +163,40 @@ class Pipeline:
             return ()
         return await self._sessions.turns(query.customer, query.session_id)
 
-    async def _read(self, decision: Decision, explain: bool) -> list[tuple[Route, Reading]]:
+    async def _read(
+        self, decision: Decision, explain: bool, meter: QueryMeter
+    ) -> list[tuple[Route, Reading]]:
         """Each route that has a specialist, with what it made of the route's text; all at once."""
         if decision.abstained:
             return []
         routes = [route for route in decision.routes if route.domain in self._dispatcher.domains]
-        readings = await asyncio.gather(
-            *(self._dispatcher.read(route.domain, route.text, explain) for route in routes)
-        )
-        return list(zip(routes, readings, strict=True))
 
-    async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
+        async def read(route: Route) -> tuple[Route, Reading]:
+            started = time.perf_counter()
+            with tracing.span("specialist", domain=route.domain):
+                reading = await self._dispatcher.read(route.domain, route.text, explain)
+                tracing.note(intent=reading.intent, confidence=reading.confidence)
+            meter.read(route.domain, started, reading.cpu_ms / 1e3)
+            return route, reading
 
-    def _timed_reply(
-        self, query: Query, decision: Decision, readings: Sequence[Reading]
-    ) -> tuple[Answer, float]:
-        started = time.thread_time()
-        answer = self._replier.reply(query, decision, readings)
-        return answer, (time.thread_time() - started) * 1e3
+        return await asyncio.gather(*map(read, routes))
+
+    async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, float]:
+        """What `function` returns in the executor, and its CPU seconds there."""
+
+        def timed() -> tuple[T, float]:
+            started = time.thread_time()
+            result = function(*args, **kwargs)
+            return result, time.thread_time() - started
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, copy_context().run, timed)
 
     def _body(
         self,
         query: Query,
         decision: Decision,
         answer: Answer,
-        cpu_ms: float,
-        latency_ms: float,
+        cost: CostBody,
         explanation: ExplanationsBody | None,
     ) -> AnswerBody:
         first = decision.routes[0]
@@ -205,12 +230,7 @@ class Pipeline:
                 model=_model(decision.model),
             ),
             cache="bypass",
-            cost=CostBody(
-                latency_ms=round(latency_ms, 3),
-                cpu_ms=round(cpu_ms, 3),
-                energy_mj=round(cpu_ms * self._core_watts, 3),
-                energy_source="estimated",
-            ),
+            cost=cost,
             session_id=query.session_id,
             explanation=explanation,
         )

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
 from slmfleet.models.errors import SettingsFault
+from slmfleet.services import tracing
 from slmfleet.services.orders import DATES, Customer, Order, Product, customer_from, order_from, product_from
 from slmfleet.services.seed import Seed, name_key, order_key, read_seed
 
@@ -134,7 +135,7 @@ class Records:
         self._engine.dispose()
 
     def _read(self, statement: sa.Select[Any], values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-        with self._engine.connect() as connection:
+        with tracing.span("records"), self._engine.connect() as connection:
             rows = connection.execute(statement, values).mappings().all()
         return cast("Sequence[Mapping[str, Any]]", rows)
 

@@ -34,14 +34,19 @@ def serve_fleet(settings: Settings, tell: Callable[[str], None] = print, parts: 
     Raises SettingsFault when the port is taken, FleetFault for a wrong configuration, BundleFault when a
     model cannot be loaded, ModelBroken when the fleet does not become ready.
     """
-    _require_free(settings.host, settings.port)
-    with cluster_environment() as environment, _signals() as stopped:
+    _require_free(settings.host, settings.port, "choose another port")
+    for name in ("metrics_port", "haproxy_metrics_port"):
+        if port := getattr(settings, name):
+            _require_free("127.0.0.1", port, f"choose another SLMFLEET_{name.upper()} (0: any)")
+    metrics_port = settings.metrics_port or free_ports(1)[0]
+    haproxy_port = settings.haproxy_metrics_port or free_ports(1)[0]
+    with cluster_environment(haproxy_port) as environment, _signals() as stopped:
         set_ray_environment(**environment)
         from slmfleet.services import app
 
         try:
             tell("starting ...")
-            logs = app.start(settings, free_ports(1)[0])
+            logs = app.start(settings, metrics_port)
             stopped.listen()
             if not stopped.is_set():
                 refusal = app.run(settings, parts)
@@ -53,6 +58,7 @@ def serve_fleet(settings: Settings, tell: Callable[[str], None] = print, parts: 
             if not stopped.is_set():
                 for line in _loaded(settings):
                     tell(line)
+                tell(f"metrics: http://127.0.0.1:{metrics_port}/metrics, HAProxy's on port {haproxy_port}")
             stopped.wait()
             tell("finishing what is in flight ...")
         finally:
@@ -61,7 +67,7 @@ def serve_fleet(settings: Settings, tell: Callable[[str], None] = print, parts: 
 
 
 @contextmanager
-def cluster_environment() -> Iterator[dict[str, str]]:
+def cluster_environment(haproxy_metrics_port: int | None = None) -> Iterator[dict[str, str]]:
     """What keeps a cluster of this process apart from others: its files in a folder of its own, a secret.
 
     HAProxy's files and the ports of its two pages have fixed defaults, so that a second cluster on one host
@@ -71,6 +77,7 @@ def cluster_environment() -> Iterator[dict[str, str]]:
     then bind there alone; the replicas' own do not, so each run has a token besides.
     """
     metrics, stats = free_ports(2)
+    metrics = haproxy_metrics_port or metrics
     with tempfile.TemporaryDirectory(prefix="slmfleet-") as folder:
         yield {
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{folder}/haproxy.cfg",
@@ -95,15 +102,13 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _require_free(host: str, port: int) -> None:
+def _require_free(host: str, port: int, instead: str) -> None:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise SettingsFault(
-                f"cannot listen on {host}:{port}: {error.strerror}; choose another port"
-            ) from None
+            raise SettingsFault(f"cannot listen on {host}:{port}: {error.strerror}; {instead}") from None
 
 
 class _Stop(threading.Event):

@@ -65,6 +65,25 @@ class Settings(BaseSettings):
     sessions_max: int = Field(default=10_000, ge=1)
     #: Watts one busy core is taken to draw where energy cannot be measured.
     core_watts: float = Field(default=8.0, gt=0)
+    #: Whether anything is measured, and how often Ray's export port hears of it.
+    metrics: bool = True
+    metrics_interval_s: float = Field(default=5.0, ge=0.1, le=60)
+    #: Ports of the metrics pages of Ray and of HAProxy (`slmfleet up`); 0: any that is free.
+    metrics_port: int = Field(default=9464, ge=0, le=65_535)
+    haproxy_metrics_port: int = Field(default=9465, ge=0, le=65_535)
+    #: Prices, all in one currency of your choice. Without them no cost is told.
+    price_core_hour: float | None = Field(default=None, ge=0)
+    price_gib_hour: float | None = Field(default=None, ge=0)
+    price_kwh: float | None = Field(default=None, ge=0)
+    #: A large model to stand beside, and its CPU seconds an answer. By default 40 tokens at the 55 a second
+    #: of SmolLM2-135M-Instruct (Q4_1, llama.cpp, one x86 core), not counting its reading of the prompt.
+    baseline_model: str = "SmolLM2-135M-Instruct"
+    baseline_cpu_s: float = Field(default=0.73, gt=0)
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    #: Whether customers' words are logged (at level info; numbers and addresses in them masked).
+    log_queries: bool = False
+    #: Where OpenTelemetry spans go (OTLP/HTTP, such as http://127.0.0.1:4318/v1/traces). Without it: nowhere.
+    otlp_endpoint: str | None = None
 
     def api_key_set(self) -> frozenset[str]:
         """The API keys, without blanks."""

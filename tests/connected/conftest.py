@@ -43,13 +43,20 @@ class Cluster:
     serve: Any
     port: int
     folder: Path
+    metrics_port: int
+    haproxy_metrics_port: int
+    logs: Path
 
     @contextmanager
     def shop(self, name: str, parts: WordParts | None = None, **settings: Any) -> Iterator[Deployed]:
         """The word shop at /<name>, gone again afterwards. Health is checked twice a second."""
         folder = self.folder / name
         made = Settings(
-            fleet_dir=write_word_shop(folder / "fleet"), state_dir=folder, port=self.port, **settings
+            fleet_dir=write_word_shop(folder / "fleet"),
+            state_dir=folder,
+            port=self.port,
+            metrics_interval_s=0.5,
+            **settings,
         )
         parts = parts or WordParts()
         url = f"http://127.0.0.1:{self.port}/{name}"
@@ -127,15 +134,17 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         # replicas import the fakes by name
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), str(TESTS.parent / "deploy" / "editable")]))
+        path = [str(TESTS), str(TESTS.parent / "deploy" / "editable"), os.environ.get("PYTHONPATH", "")]
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, path)))
         folder = tmp_path_factory.mktemp("cluster")
         with cluster_environment() as environment:
-            set_ray_environment(**environment)
+            set_ray_environment(**environment, RAY_metrics_report_interval_ms="1000")
             from ray import serve
 
             from slmfleet.services import app
 
             port, metrics_port = free_ports(2)
-            app.start(Settings(port=port, state_dir=folder), metrics_port)
-            yield Cluster(app, serve, port, folder)
+            logs = app.start(Settings(port=port, state_dir=folder), metrics_port)
+            haproxy_port = int(environment["RAY_SERVE_HAPROXY_METRICS_PORT"])
+            yield Cluster(app, serve, port, folder, metrics_port, haproxy_port, logs)
             app.stop()

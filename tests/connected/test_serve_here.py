@@ -38,6 +38,9 @@ except SlmfleetError as error:
 """
 
 
+ANY_METRICS_PORTS = {"SLMFLEET_METRICS_PORT": "0", "SLMFLEET_HAPROXY_METRICS_PORT": "0"}
+
+
 class Program:
     """`serve_fleet` in a process group of its own, as a shell starts it."""
 
@@ -47,7 +50,7 @@ class Program:
         path = os.pathsep.join([str(TESTS), str(TESTS.parent / "deploy" / "editable")])
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(folder), str(self.port), placement],
-            env={**environment, "PYTHONPATH": path},
+            env={**environment, "PYTHONPATH": path, **ANY_METRICS_PORTS},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

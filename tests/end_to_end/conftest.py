@@ -43,6 +43,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     port = free_ports(1)[0]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment |= {"SLMFLEET_STATE_DIR": str(state), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment |= {"SLMFLEET_METRICS_PORT": "0", "SLMFLEET_HAPROXY_METRICS_PORT": "0"}
     started = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-c", "from slmfleet.services.cli import app; app()", "up",
