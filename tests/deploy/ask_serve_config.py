@@ -16,10 +16,10 @@ from deploy.nodes import make_network, until
 def main() -> None:
     given = json.load(sys.stdin)
     make_network()
-    cluster = RayCluster("a", given["spec"], given["environment"])
-    workers = [cluster.add_worker(), cluster.add_worker()]
+    cluster = RayCluster("a", given["spec"], given["environment"], cpus=8)
+    workers = [cluster.add_worker()]
     cluster.apply(given["config"])
-    cluster.await_running()
+    cluster.await_running(400)
     for worker in workers:
         until(lambda worker=worker: cluster.ready(worker), 40, f"ready by KubeRay's probe: {worker.name}")
     headers = {"x-api-key": given["key"]}
