@@ -62,19 +62,23 @@ class RayCluster:
             raise SystemExit(f"Serve does not take its configuration: {told[-1]}") from None
 
     def applications(self) -> dict[str, Any]:
-        """What Serve tells of its applications."""
-        told = httpx.get(f"{self._dashboard}/api/serve/applications/", timeout=30).json()
+        """What Serve tells of its applications; nothing while the dashboard is busy."""
+        try:
+            told = httpx.get(f"{self._dashboard}/api/serve/applications/", timeout=60).json()
+        except httpx.TransportError:
+            return {}
         applications: dict[str, Any] = told["applications"]
         return applications
 
-    def await_running(self, seconds: float = 120) -> None:
+    def await_running(self, seconds: float = 400) -> None:
         """Wait until every deployment is healthy."""
 
         def running() -> bool:
-            (told,) = self.applications().values()
-            if told["status"] in ("DEPLOY_FAILED", "UNHEALTHY"):
-                raise SystemExit(f"{told['message']}\n{told['deployments']}")
-            return bool(told["status"] == "RUNNING")
+            for told in self.applications().values():
+                if told["status"] in ("DEPLOY_FAILED", "UNHEALTHY"):
+                    raise SystemExit(f"{told['message']}\n{told['deployments']}")
+                return bool(told["status"] == "RUNNING")
+            return False
 
         until(running, seconds, "running")
 

@@ -109,7 +109,6 @@ def variables(documents: list[Document]) -> dict[str, str]:
         "SLMFLEET_TOKEN_SECRET": "0123456789" * 4,
         "SLMFLEET_STATE_DIR": "/tmp/ray/state",
         "RAY_AUTH_MODE": "disabled",  # KubeRay's part
-        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",  # for two cores that do much else
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }

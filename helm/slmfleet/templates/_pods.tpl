@@ -4,6 +4,8 @@
 {{- define "slmfleet.env" -}}
 - name: HF_HUB_OFFLINE
   value: "1"
+- name: ORT_DISABLE_TELEMETRY
+  value: "1"
 - name: TOKENIZERS_PARALLELISM
   value: "false"
 - name: SLMFLEET_STATE_DIR
@@ -42,6 +44,8 @@
   value: {{ .Values.ray.haproxyThreads | quote }}
 - name: RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH
   value: slmfleet.services.edge.serve_middlewares
+- name: RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S
+  value: "30"
 - name: RAY_USAGE_STATS_ENABLED
   value: "0"
 - name: RAY_SERVE_HAPROXY_METRICS_PORT
