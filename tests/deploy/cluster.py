@@ -43,13 +43,13 @@ class RayCluster:
         self.workers.append(worker)
         return worker
 
-    def apply(self, config: dict[str, Any], seconds: float = 120) -> None:
+    def apply(self, config: dict[str, Any], seconds: float = 300) -> None:
         """Hand Serve its configuration, again and again until it takes it, as the operator does."""
         told = ["no answer"]
 
         def taken() -> bool:
             try:
-                answer = httpx.put(f"{self._dashboard}/api/serve/applications/", json=config, timeout=60)
+                answer = httpx.put(f"{self._dashboard}/api/serve/applications/", json=config, timeout=seconds)
             except httpx.TransportError as error:
                 told.append(repr(error))
                 return False

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ Document = dict[str, Any]
 def tool(name: str) -> str:
     """Path of a tool. Skips the test where there is none."""
     folder = Path(os.environ.get("SLMFLEET_TOOLS", ROOT / ".tools"))
-    found = shutil.which(name, path=f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    places = [str(folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+    found = shutil.which(name, path=os.pathsep.join(places))
     if found is None:
         pytest.skip(f"{name} is missing: make deploy-tools")
     return found
