@@ -60,7 +60,9 @@ def _sections(text: str) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
             indent, key, value = len(found[1]), found[2], found[3]
             parents = [*(parent for parent in parents if parent[0] < indent), (indent, key)]
             if above and heading:
-                rows.append((".".join(name for _, name in parents), value or "see values.yaml", " ".join(above)))
+                rows.append(
+                    (".".join(name for _, name in parents), value or "see values.yaml", " ".join(above))
+                )
             above = []
         else:
             above = []

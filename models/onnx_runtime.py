@@ -12,6 +12,6 @@ import os
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-import onnxruntime as ort  # noqa: E402 - the variable must come first
+import onnxruntime as ort
 
 __all__ = ["ort"]

@@ -24,8 +24,8 @@ from slmfleet.services.shipped import ShippedParts
 _REPLICA_CPUS = 0.05
 #: Requests beyond the gateway's own admission that Ray lets in: health checks, refusals on their way out.
 _SLACK = 64
-#: A specialist computes one text at a time, and a call carries all texts that waited: two calls under way keep
-#: it busy, more mean that texts wait.
+#: A specialist computes one text at a time, and a call carries all texts that waited: two calls under way
+#: keep it busy, more mean that texts wait.
 _CALLS_A_REPLICA = 2.0
 _OBJECT_STORE_BYTES = 100_000_000
 _APP = "slmfleet"
@@ -83,7 +83,9 @@ def _scale(settings: Settings) -> dict[str, Any]:
     fewest, most = settings.specialist_replicas, settings.specialist_max_replicas
     if most <= fewest:
         return {"num_replicas": fewest}
-    scale = AutoscalingConfig(min_replicas=fewest, max_replicas=most, target_ongoing_requests=_CALLS_A_REPLICA)
+    scale = AutoscalingConfig(
+        min_replicas=fewest, max_replicas=most, target_ongoing_requests=_CALLS_A_REPLICA
+    )
     return {"autoscaling_config": scale}
 
 

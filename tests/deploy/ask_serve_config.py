@@ -31,15 +31,21 @@ def main() -> None:
         until(lambda worker=worker: cluster.ready(worker), 40, f"ready by KubeRay's probe: {worker.name}")
     headers = {"x-api-key": given["key"]}
     answers, ports = [], []
+    ask = {"text": "how long do I have to return shoes?"}
     for worker in workers:
         base = f"http://{worker.address}"
-        ask = {"text": "how long do I have to return shoes?"}
-        answers.append(until(lambda base=base: _json("POST", f"{base}:8000/v1/queries", headers, ask), 60, "answered"))
+        answers.append(
+            until(lambda base=base: _json("POST", f"{base}:8000/v1/queries", headers, ask), 60, "answered")
+        )
         pages = {"serve": "8000/readyz", "metrics": "8080/metrics", "proxy-metrics": "9101/metrics",
                  "proxy-stats": "8404/stats"}  # fmt: skip
-        ports.append({name: httpx.get(f"{base}:{page}", timeout=60).status_code for name, page in pages.items()})
+        ports.append(
+            {name: httpx.get(f"{base}:{page}", timeout=60).status_code for name, page in pages.items()}
+        )
     unkeyed = httpx.post(f"http://{workers[0].address}:8000/v1/queries", json={"text": "where"}, timeout=60)
-    fleet = until(lambda: _json("GET", f"http://{workers[0].address}:8000/v1/fleet", headers), 60, "described")
+    fleet = until(
+        lambda: _json("GET", f"http://{workers[0].address}:8000/v1/fleet", headers), 60, "described"
+    )
     print(
         json.dumps(
             {

@@ -31,13 +31,17 @@ for i in $(seq 300); do wget -q -O /dev/null http://127.0.0.1:18000/readyz && br
 wget -q -O - --header 'x-api-key: key' --header 'content-type: application/json' \
     --post-data '{"text": "how long do I have to return shoes?"}' http://127.0.0.1:18000/v1/queries
 kill $fleet; wait $fleet
-find / -xdev -newer /etc/hostname -type f 2>/dev/null | grep -vE '^/(tmp|var/lib/slmfleet|dev|proc|sys|run)/' >&2 || true
+# nothing was written elsewhere
+! find / -xdev -newer /etc/hostname -type f 2>/dev/null \
+    | grep -vE '^/(tmp|var/lib/slmfleet|dev|proc|sys|run)/' >&2
 """
 
 
 def _buildah(*arguments: str) -> str:
     print(f"{time.strftime('%H:%M:%S')} buildah {' '.join(arguments)[:90]}", flush=True)
-    done = subprocess.run(["buildah", *arguments], env=_ENVIRONMENT, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    done = subprocess.run(
+        ["buildah", *arguments], env=_ENVIRONMENT, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
     if done.returncode != 0:
         sys.exit(f"buildah ended with {done.returncode}")
     return done.stdout.strip()

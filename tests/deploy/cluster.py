@@ -1,4 +1,4 @@
-"""A cluster as KubeRay makes one of a rendered RayService: same variables, same start, same way to configure."""
+"""A cluster as KubeRay makes one of a rendered RayService: same variables, start and way to configure."""
 
 from __future__ import annotations
 

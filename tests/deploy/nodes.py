@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import TypeVar
 
 #: Runs what follows with a network and mounts of its own.
-ISOLATED = ["unshare", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+ISOLATED = [
+    "unshare",
+    "--map-root-user",
+    "--net",
+    "--mount",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+]
 _NETWORK = """
 set -e
 mount -t tmpfs none /run && mkdir /run/netns

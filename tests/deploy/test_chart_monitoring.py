@@ -60,13 +60,16 @@ def test_pages_are_scraped_as_deploy_scrapes_them_under_the_same_jobs() -> None:
         if step["targetLabel"] == "job"
     }
     configured = {
-        job["job_name"]: job.get("metric_relabel_configs", []) for job in _config("prometheus.yml")["scrape_configs"]
+        job["job_name"]: job.get("metric_relabel_configs", [])
+        for job in _config("prometheus.yml")["scrape_configs"]
     }
     assert scraped == configured
 
 
 def test_the_consumers_page_is_on_the_port_that_deploy_scrapes() -> None:
-    (job,) = (it for it in _config("prometheus.yml")["scrape_configs"] if it["job_name"] == "slmfleet-consumer")
+    (job,) = (
+        it for it in _config("prometheus.yml")["scrape_configs"] if it["job_name"] == "slmfleet-consumer"
+    )
     (target,) = job["static_configs"][0]["targets"]
     (service,) = (it for it in of_kind(rendered(), "Service") if it["metadata"]["name"].endswith("-consumer"))
     assert int(target.rpartition(":")[2]) == service["spec"]["ports"][0]["port"]

@@ -11,13 +11,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import pytest
 from deploy.conftest import CASES, ROOT, pods, render, rendered, tool
 from ruamel.yaml import YAML
 
 DEPLOY = ROOT / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
-SECRETS = re.sub(r"=$", "=0123456789abcdef0123456789abcdef", (DEPLOY / ".env.example").read_text(), flags=re.M)
+SECRETS = re.sub(
+    r"=$", "=0123456789abcdef0123456789abcdef", (DEPLOY / ".env.example").read_text(), flags=re.M
+)
 
 
 def test_hadolint_has_nothing_to_say() -> None:
@@ -90,7 +91,11 @@ def test_checkov_finds_only_what_is_skipped_and_every_skip_is_needed(tmp_path: P
         for name, template in pods(rendered(values)):  # Ray's pods, into which Checkov does not look
             if " " in name:
                 pod = {**template, "apiVersion": "v1", "kind": "Pod"}
-                pod["metadata"] = {**template["metadata"], "name": name.replace(" ", "-"), "namespace": "answers"}
+                pod["metadata"] = {
+                    **template["metadata"],
+                    "name": name.replace(" ", "-"),
+                    "namespace": "answers",
+                }
                 text.write("---\n")
                 yaml.dump(pod, text)
         (tmp_path / f"{values.stem}.yaml").write_text(render(values) + text.getvalue())

@@ -73,7 +73,9 @@ def _strict(schema: Any, closed: bool = True) -> Any:
     """A CRD's schema as JSON schema: unknown keys refused, int-or-string known, defaults not required."""
     if not isinstance(schema, dict):
         return schema
-    made = {key: value for key, value in schema.items() if not key.startswith("x-kubernetes") and key != "format"}
+    made = {
+        key: value for key, value in schema.items() if not key.startswith("x-kubernetes") and key != "format"
+    }
     if schema.get("x-kubernetes-int-or-string"):
         made.pop("type", None)
         made["anyOf"] = [{"type": "integer"}, {"type": "string"}]

@@ -1,4 +1,4 @@
-"""serveConfigV2: its keys are known to Ray, its names to the fleet, and the very same is deployed and asked."""
+"""serveConfigV2: Ray knows its keys, the fleet its names, and the very same is deployed and asked."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def variables(documents: list[Document]) -> dict[str, str]:
 
 
 def on_nodes(script: str, seconds: float, **more: Any) -> Any:
-    """What tests/deploy/`script` prints as JSON, run with the default chart's RayService on nodes of its own."""
+    """What `script` prints as JSON, run with the default chart's RayService on nodes of its own."""
     for name in ("unshare", "nsenter", "ip", "wget"):
         if shutil.which(name) is None:
             pytest.skip(f"{name} is missing: apt-get install util-linux iproute2 wget")

@@ -1,4 +1,4 @@
-"""What no schema sees: that the objects fit each other, and keep what an operator expects of every workload."""
+"""What no schema sees: that the objects fit each other, and what an operator expects of every workload."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def test_every_selector_selects_pods(values: Path) -> None:
             assert _selected(documents, spec["podSelector"]), document["metadata"]["name"]
         if document["kind"] == "ServiceMonitor":
             found = [
-                it for it in of_kind(documents, "Service") if matches(spec["selector"], it["metadata"]["labels"])
+                it
+                for it in of_kind(documents, "Service")
+                if matches(spec["selector"], it["metadata"]["labels"])
             ]
             assert len(found) == 1
             names = {port["name"] for port in found[0]["spec"]["ports"]}
@@ -95,7 +97,9 @@ def test_network_policies_open_the_ports_there_are_and_every_pod_is_behind_one(v
         opened = set()
         for policy in policies:
             if matches(policy["spec"]["podSelector"], pod["metadata"]["labels"]):
-                opened |= {port["port"] for rule in policy["spec"]["ingress"] for port in rule.get("ports", [])}
+                opened |= {
+                    port["port"] for rule in policy["spec"]["ingress"] for port in rule.get("ports", [])
+                }
         within_ray = {6379} if "head" in name else set()
         assert set(_ports(pod).values()) - within_ray <= opened, name
 
@@ -120,9 +124,7 @@ def test_those_who_must_speak_with_each_other_may() -> None:
     assert _lets(documents, "ingress", labels[head], operator, 8265)
 
 
-def _lets(
-    documents: list[Document], way: str, own: dict[str, str], other: dict[str, str], port: int
-) -> bool:
+def _lets(documents: list[Document], way: str, own: dict[str, str], other: dict[str, str], port: int) -> bool:
     """Whether the policies for a pod labelled `own` let it speak with (egress) or hear (ingress) `other`."""
     for policy in of_kind(documents, "NetworkPolicy"):
         if not matches(policy["spec"]["podSelector"], own):
@@ -223,7 +225,9 @@ def _secret_references(value: Any) -> Iterator[dict[str, str]]:
 @case
 def test_the_consumer_is_scaled_in_exactly_one_way(values: Path) -> None:
     documents = rendered(values)
-    consumers = [it for it in of_kind(documents, "Deployment") if it["metadata"]["name"].endswith("-consumer")]
+    consumers = [
+        it for it in of_kind(documents, "Deployment") if it["metadata"]["name"].endswith("-consumer")
+    ]
     scalers = of_kind(documents, "HorizontalPodAutoscaler") + of_kind(documents, "ScaledObject")
     if not consumers:
         assert scalers == []
@@ -236,7 +240,10 @@ def test_the_consumer_is_scaled_in_exactly_one_way(values: Path) -> None:
 def test_a_keda_trigger_of_the_bundled_redis_reads_the_stream_of_queries() -> None:
     documents = rendered(None, "helm4", "--set=consumer.scaling.type=keda")
     (trigger,) = the(documents, "ScaledObject")["spec"]["triggers"]
-    assert (trigger["metadata"]["stream"], trigger["metadata"]["consumerGroup"]) == ("slmfleet.queries", "slmfleet")
+    assert (trigger["metadata"]["stream"], trigger["metadata"]["consumerGroup"]) == (
+        "slmfleet.queries",
+        "slmfleet",
+    )
     address = trigger["metadata"]["address"].partition(".")[0]
     assert address in {service["metadata"]["name"] for service in of_kind(documents, "Service")}
     reference = trigger["authenticationRef"]["name"]
