@@ -6,6 +6,7 @@ stdin: {"spec": of the RayService, "config": its parsed serveConfigV2, "environm
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import Any
 
@@ -20,10 +21,20 @@ def _json(method: str, url: str, headers: dict[str, str], body: Any = None) -> A
     return answer.json() if answer.status_code == 200 else None
 
 
+def _fewest(deployment: dict[str, Any]) -> int:
+    """Replicas that a deployment starts with."""
+    fewest: int = deployment.get("autoscaling_config", {}).get("min_replicas") or deployment["num_replicas"]
+    return fewest
+
+
 def main() -> None:
     given = json.load(sys.stdin)
     make_network()
-    cluster = RayCluster("a", given["spec"], given["environment"], cpus=8)
+    wanted = sum(  # Ray starts as many processes ahead
+        deployment["ray_actor_options"]["num_cpus"] * _fewest(deployment)
+        for deployment in given["config"]["applications"][0]["deployments"]
+    )
+    cluster = RayCluster("a", given["spec"], given["environment"], cpus=math.ceil(wanted))
     workers = [cluster.add_worker()]
     cluster.apply(given["config"])
     cluster.await_running()

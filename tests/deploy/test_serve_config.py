@@ -103,7 +103,7 @@ def variables(documents: list[Document]) -> dict[str, str]:
     head = dict(pods(documents))["fleet-slmfleet head"]["spec"]["containers"][0]
     given = {each["name"]: each["value"] for each in head["env"] if "value" in each}
     for gone in ("HOME", "SLMFLEET_REDIS_URL"):
-        given.pop(gone)
+        given.pop(gone, None)
     return given | {
         "SLMFLEET_API_KEYS": "key-one,key-two",
         "SLMFLEET_TOKEN_SECRET": "0123456789" * 4,
@@ -114,14 +114,14 @@ def variables(documents: list[Document]) -> dict[str, str]:
     }
 
 
-def on_nodes(script: str, seconds: float, **more: Any) -> Any:
-    """What `script` prints as JSON, run with the default chart's RayService on nodes of its own."""
+def on_nodes(script: str, seconds: float, values: Path | None = None, **more: Any) -> Any:
+    """What `script` prints as JSON, run with the rendered RayService on nodes of its own."""
     for name in ("unshare", "nsenter", "ip", "wget"):
         if shutil.which(name) is None:
             pytest.skip(f"{name} is missing: apt-get install util-linux iproute2 wget")
     if subprocess.run([*ISOLATED, "true"], capture_output=True).returncode != 0:
         pytest.skip("this machine lets nobody make a network namespace")
-    documents = rendered()
+    documents = rendered(values)
     spec = the(documents, "RayService")["spec"]
     given = {
         "spec": spec, "config": parse(spec["serveConfigV2"])[0], "environment": variables(documents),
@@ -137,16 +137,21 @@ def on_nodes(script: str, seconds: float, **more: Any) -> Any:
 
 
 @pytest.mark.connected
-@pytest.mark.timeout(600)
-def test_the_very_same_configuration_is_deployed_and_answers() -> None:
-    told = on_nodes("ask_serve_config.py", 590)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("values", [CHART / "ci" / "minimal-values.yaml", None], ids=["minimal", "default"])
+def test_the_very_same_configuration_is_deployed_and_answers(values: Path | None) -> None:
+    told = on_nodes("ask_serve_config.py", 890, values)
     for answer in told["answers"]:
         assert answer["status"] == "answered"
         assert "30 days" in answer["text"]
         assert answer["parts"][0]["domain"] == "returns"
     assert all(set(pages.values()) == {200} for pages in told["ports"]), told["ports"]
     assert told["unkeyed"] == 401
-    assert told["placement"] == "split"
     domains = list(load_fleet(SHOP_DIR).domains)
     assert told["domains"] == domains
-    assert told["replicas"] == {"gateway": 2, **{f"specialist-{domain}": 1 for domain in domains}}
+    if values is None:
+        assert told["placement"] == "split"
+        assert told["replicas"] == {"gateway": 2, **{f"specialist-{domain}": 1 for domain in domains}}
+    else:
+        assert told["placement"] == "colocated"
+        assert told["replicas"] == {"gateway": 1}
