@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, Literal
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -51,11 +51,15 @@ _AHEAD = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class DateForm:
-    """One way to write a date. `value` gives its ISO form, None for what is no date after all."""
+    """One way to write a date. `value` gives its ISO form, None for what is no date after all.
+
+    `sign` is what every match has in it: a digit, or a word of time (slots.SIGNS).
+    """
 
     pattern: re.Pattern[str]
     value: Callable[[re.Match[str], date], str | None]
     needs_today: bool = True
+    sign: Literal["digit", "time"] = "digit"
 
 
 def date_value(form: DateForm, match: re.Match[str], today: date | None) -> str | None:
@@ -188,6 +192,10 @@ def _form(
     return DateForm(re.compile(pattern, re.IGNORECASE), value, needs_today)
 
 
+def _in_words(pattern: str, value: Callable[[re.Match[str], date], str | None]) -> DateForm:
+    return DateForm(re.compile(pattern, re.IGNORECASE), value, sign="time")
+
+
 #: In order of precedence.
 FORMS: Final[tuple[DateForm, ...]] = (
     _form(r"(?<![\w-])(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})(?![\w-])", _full, False),
@@ -211,16 +219,16 @@ FORMS: Final[tuple[DateForm, ...]] = (
         lambda match, _: f"{match['year']}-{_month(match):02}",
         False,
     ),
-    _form(rf"(?<![\w.,$-]){_COUNT}\s{{1,3}}{_UNIT}\s{{1,3}}(?P<ago>ago|back|earlier)\b", _shifted),
-    _form(rf"\bin\s{{1,3}}{_COUNT}\s{{1,3}}{_UNIT}\b", _shifted),
-    _form(
+    _in_words(rf"(?<![\w.,$-]){_COUNT}\s{{1,3}}{_UNIT}\s{{1,3}}(?P<ago>ago|back|earlier)\b", _shifted),
+    _in_words(rf"\bin\s{{1,3}}{_COUNT}\s{{1,3}}{_UNIT}\b", _shifted),
+    _in_words(
         r"\b(?:day\s{1,3}before\s{1,3}yesterday|day\s{1,3}after\s{1,3}tomorrow|yesterday|today|tonight|tomorrow"
         r"|last\s{1,3}night|this\s{1,3}morning)\b",
         _word,
     ),
-    _form(rf"\b(?P<which>last|past|this|coming|next)\s{{1,3}}{_WEEKDAY}", _weekday),
-    _form(rf"\b{_PREPOSITION}\s{{1,3}}(?P<value>{_WEEKDAY})", _weekday),
-    _form(r"\b(?P<which>last|past|this|next)\s{1,3}(?P<unit>week|month|year)\b", _period),
+    _in_words(rf"\b(?P<which>last|past|this|coming|next)\s{{1,3}}{_WEEKDAY}", _weekday),
+    _in_words(rf"\b{_PREPOSITION}\s{{1,3}}(?P<value>{_WEEKDAY})", _weekday),
+    _in_words(r"\b(?P<which>last|past|this|next)\s{1,3}(?P<unit>week|month|year)\b", _period),
     _form(
         rf"\b{_PREPOSITION}\s{{1,3}}(?P<value>the\s{{1,3}}{_DAY_NUMBER}(?:st|nd|rd|th)\b)"
         r"(?!\s+(?:floor|time|order|item|one|day|week|month|edition|street|avenue|ave|try|attempt)\b)",

@@ -5,6 +5,7 @@ Routers, specialists and every benchmark are trained by this code and no other.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,12 +15,12 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from slmfleet.models.bundle import HEAD_FILE
+from slmfleet.models.bundle import HEAD_FILE, MODEL_FILE, TOKENIZER_FILE
 from slmfleet.models.classifier import Classifier
 from slmfleet.models.data import Row
-from slmfleet.models.encoder import MAX_TOKENS, read_tokens
+from slmfleet.models.encoder import MAX_TOKENS, Encoder, read_tokens
 from slmfleet.models.examples import example_maker, slot_labels
-from slmfleet.models.export import export_bundle
+from slmfleet.models.export import export_bundle, export_fp32
 from slmfleet.models.fitting import Progress, Recipe, fit, seed_everything
 from slmfleet.models.lexical_fit import fit_lexical, fit_lexical_many
 from slmfleet.models.mixture import Mixture, Signals
@@ -64,6 +65,15 @@ class Learned:
     def parameters(self) -> int:
         """How many numbers were learned by the encoder and its heads."""
         return parameters(self.network)
+
+    def exact(self, folder: Path, mixture: Mixture) -> Classifier:
+        """The classifier in `folder` with the network's own weights instead of the rounded ones."""
+        served = Classifier.load(folder, mixture)
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / MODEL_FILE
+            export_fp32(self.network, path)
+            encoder = Encoder(path, folder / TOKENIZER_FILE)
+        return Classifier(encoder, served.spelling, served.lexical, mixture)
 
 
 def learn(lesson: Lesson, recipe: Recipe, base: Base, folder: Path, progress: Progress) -> Learned:

@@ -9,7 +9,8 @@ import itertools
 import math
 import re
 import zlib
-from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,37 +26,41 @@ _WORD = re.compile(r"\w+")
 Features = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
-def _hashed(grams: Counter[str]) -> dict[int, float]:
-    found: dict[int, float] = {}
-    for gram, count in grams.items():
-        bucket = zlib.crc32(gram.encode()) & (BUCKETS - 1)
-        found[bucket] = found.get(bucket, 0.0) + 1 + math.log(count)
-    return found
+def _bucket(gram: str) -> int:
+    return zlib.crc32(gram.encode()) & (BUCKETS - 1)
 
 
-def grams(text: str) -> tuple[dict[int, float], dict[int, float]]:
-    """Bucket -> 1 + log count: of the words and pairs of words of `text`, and of 2 to 5 letters in a row."""
+# Customers use few words often, and the router's are the specialist's over again.
+@lru_cache(maxsize=8_192)
+def _letters(word: str) -> tuple[int, ...]:
+    edged = f"\n{word}\n"
+    return tuple(
+        _bucket(edged[start : start + size]) for size in range(2, 6) for start in range(len(edged) - size + 1)
+    )
+
+
+def _counted(buckets: Sequence[int]) -> Features:
+    places, counts = np.unique(np.asarray(buckets, dtype=np.int64), return_counts=True)
+    return places, 1 + np.log(counts)
+
+
+def grams(text: str) -> tuple[Features, Features]:
+    """Buckets and 1 + log count: of words and pairs of words of `text`, and of 2 to 5 letters in a row."""
     if len(text) > HEAD_CHARACTERS + TAIL_CHARACTERS:
         text = f"{text[:HEAD_CHARACTERS]} {text[-TAIL_CHARACTERS:]}"
     words = _WORD.findall(text.lower())
-    pairs = [f"{first} {second}" for first, second in itertools.pairwise(words)]
-    letters: Counter[str] = Counter()
-    for word in words:
-        edged = f"\n{word}\n"
-        letters.update(
-            edged[start : start + size] for size in range(2, 6) for start in range(len(edged) - size + 1)
-        )
-    return _hashed(Counter([*(f"\t{word}" for word in words), *pairs])), _hashed(letters)
+    named = [_bucket(f"\t{word}") for word in words]
+    named += [_bucket(f"{first} {second}") for first, second in itertools.pairwise(words)]
+    return _counted(named), _counted([bucket for word in words for bucket in _letters(word)])
 
 
 def features(text: str, rarity: NDArray[np.floating]) -> Features:
     """Buckets (n,) and values (n,) of `text`: grams weighed by `rarity` (BUCKETS,), each of unit length."""
     buckets, values = [], []
-    for found in grams(text):
-        places = np.fromiter(found, dtype=np.int64, count=len(found))
-        weights = np.fromiter(found.values(), dtype=np.float64, count=len(found)) * rarity[places]
+    for places, counts in grams(text):
+        weights = counts * rarity[places]
         buckets.append(places)
-        values.append(weights / max(float(np.linalg.norm(weights)), 1e-12))
+        values.append(weights / max(math.sqrt(weights @ weights), 1e-12))
     return np.concatenate(buckets), np.concatenate(values)
 
 

@@ -56,8 +56,8 @@ def _matrix(texts: Sequence[str]) -> tuple[csr_matrix, NDArray[np.float64]]:
     """The features of `texts` (texts, BUCKETS), and the rarity (BUCKETS,) they are weighed by."""
     seen: Counter[int] = Counter()
     for text in texts:
-        words, letters = grams(text)
-        seen.update({*words, *letters})
+        (words, _), (letters, _) = grams(text)
+        seen.update({*words.tolist(), *letters.tolist()})
     rarity = np.zeros(BUCKETS)
     for bucket, count in seen.items():
         rarity[bucket] = 1 + np.log((1 + len(texts)) / (1 + count))

@@ -15,6 +15,7 @@ Metrics, all in [0, 1]:
     micro_f1, macro_f1  over labels, of rows with any number of them
     typo_accuracy       the task's first metric on the in-scope rows with a typing error in every long word
     typo_loss           what that is below the same metric on the same rows as written
+    int8_loss           what the task's first metric is below that of the same model before its rounding
 """
 
 from __future__ import annotations
@@ -72,15 +73,23 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class Measured:
-    """The test rows as written, and the in-scope ones among them, in the same order, with typing errors."""
+    """The test rows as written, and the in-scope ones among them, in the same order, with typing errors.
+
+    `exact` are the rows as written again, read by the model before its weights were rounded, if there is one.
+    """
 
     clean: Outcomes
     typos: Outcomes
+    exact: Outcomes | None = None
 
     def take(self, rows: NDArray[np.intp]) -> Measured:
         """A sample of the clean rows, with the typo rows that belong to it."""
         place = np.cumsum(self.clean.in_scope) - 1
-        return Measured(self.clean.take(rows), self.typos.take(place[rows[self.clean.in_scope[rows]]]))
+        return Measured(
+            self.clean.take(rows),
+            self.typos.take(place[rows[self.clean.in_scope[rows]]]),
+            self.exact.take(rows) if self.exact else None,
+        )
 
 
 Metric = Callable[[Measured], float]
@@ -281,6 +290,7 @@ def metrics_of(task: Task) -> Mapping[str, Metric]:
     metrics: dict[str, Metric] = {name: _of_clean(metric) for name, metric in on_clean.items()}
     metrics["typo_accuracy"] = lambda both: first(both.typos)
     metrics["typo_loss"] = lambda both: first(both.clean.take(both.clean.in_scope)) - first(both.typos)
+    metrics["int8_loss"] = lambda both: first(both.exact) - first(both.clean) if both.exact else math.nan
     return metrics
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,19 +60,21 @@ class PassageIndex:
     ) -> None:
         self._ids = [passage.id for passage in passages]
         self._passage_vectors = passage_vectors
-        self._utterance_vectors = utterance_vectors
-        self._owners = owners
+        # Those of one passage lie together, so that the nearest of each are found in one sweep.
+        order = np.argsort(owners, kind="stable")
+        self._utterance_vectors = utterance_vectors[order]
+        self._owners, self._starts = np.unique(owners[order], return_index=True)
         place = {passage: index for index, passage in enumerate(self._ids)}
         self._expects = np.zeros((len(labels), len(passages)))
         for row, label in enumerate(labels):
             for passage in intents.get(label, ()):
                 self._expects[row, place[passage]] = 1.0
-        self._words = [words(passage.title) | words(passage.text) for passage in passages]
-        total = len(passages)
-        vocabulary = set().union(*self._words) if self._words else set()
-        self._rarity = {
-            word: math.log(1 + total / sum(word in mine for mine in self._words)) for word in vocabulary
-        }
+        said = [words(passage.title) | words(passage.text) for passage in passages]
+        vocabulary = sorted(set().union(*said))
+        self._row_of = {word: row for row, word in enumerate(vocabulary)}
+        spoken = np.array([[word in mine for mine in said] for word in vocabulary]).reshape(-1, len(said))
+        self._rarity = np.log(1 + len(passages) / np.maximum(spoken.sum(1), 1))
+        self._weighed = spoken * self._rarity[:, None]
 
     def evidence(
         self, text: str, embedding: NDArray[np.float32], intent_probabilities: NDArray[np.float64]
@@ -81,14 +82,13 @@ class PassageIndex:
         """(4, passages): cosine to it, to its nearest utterance, shared words, expectation of the intent."""
         near = np.full(len(self._ids), -1.0)
         if len(self._owners):
-            np.maximum.at(near, self._owners, self._utterance_vectors @ embedding)
-        asked = words(text)
-        known = sum(self._rarity.get(word, 0.0) for word in asked)
-        shared = [
-            sum(self._rarity[word] for word in asked & mine) / known if known else 0.0 for mine in self._words
-        ]
+            near[self._owners] = np.maximum.reduceat(self._utterance_vectors @ embedding, self._starts)
+        rows = sorted(self._row_of[word] for word in words(text) if word in self._row_of)
+        shared = np.zeros(len(self._ids))
+        if rows:
+            shared = self._weighed[rows].sum(0) / self._rarity[rows].sum()
         return np.stack(
-            [self._passage_vectors @ embedding, near, np.array(shared), intent_probabilities @ self._expects]
+            [self._passage_vectors @ embedding, near, shared, intent_probabilities @ self._expects]
         )
 
     def rank(

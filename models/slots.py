@@ -8,7 +8,7 @@ way to match, so that the time for a text grows with its length and no faster.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -30,16 +30,29 @@ class Situation:
     currency: str
 
 
+#: What every match of a grammar has in it. Most questions have none of these, and most grammars need not be
+#: tried on them.
+SIGNS: Final[Mapping[str, re.Pattern[str]]] = {
+    "at": re.compile("@"),
+    "digit": re.compile(r"\d"),
+    "time": re.compile(
+        r"day|week|month|year|night|morning|tomorrow|mon|tue|wed|thu|fri|sat|sun", re.IGNORECASE
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Grammar:
     """One slot's pattern; group `value` is the span where the pattern also needs words around it.
 
-    `value` gives a match's normal form, or None for what only looks like the slot.
+    `value` gives a match's normal form, or None for what only looks like the slot. `sign` names the one of
+    SIGNS without which there is no match.
     """
 
     name: str
     pattern: re.Pattern[str]
     value: Callable[[re.Match[str], Situation], str | None]
+    sign: str = "digit"
 
 
 def normal_order_id(written: str) -> str:
@@ -68,12 +81,16 @@ def _phone(match: re.Match[str], _: Situation) -> str | None:
     return ("+" if match["value"].startswith("+") else "") + digits
 
 
-def _grammar(name: str, pattern: str, value: Callable[[re.Match[str], Situation], str | None]) -> Grammar:
-    return Grammar(name, re.compile(pattern, re.IGNORECASE), value)
+def _grammar(
+    name: str, pattern: str, value: Callable[[re.Match[str], Situation], str | None], sign: str = "digit"
+) -> Grammar:
+    return Grammar(name, re.compile(pattern, re.IGNORECASE), value, sign)
 
 
 def _date_grammar(form: DateForm) -> Grammar:
-    return Grammar("date", form.pattern, lambda match, situation: date_value(form, match, situation.today))
+    return Grammar(
+        "date", form.pattern, lambda match, situation: date_value(form, match, situation.today), form.sign
+    )
 
 
 _CALLED = r"(?P<called>number|num\b|no\b\.?|id\b|code\b|ref(?:erence)?\b)?"
@@ -89,6 +106,7 @@ GRAMMARS: Final[tuple[Grammar, ...]] = (
         "email",
         r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}",
         lambda match, _: match[0].lower(),
+        "at",
     ),
     *(
         _grammar("address", pattern, lambda match, _: addresses.address(match))
@@ -156,7 +174,10 @@ def exact_slots(
     """
     situation = Situation(today, currency)
     found: list[Slot] = []
+    signs = {name for name, pattern in SIGNS.items() if pattern.search(text)}
     for grammar in GRAMMARS:
+        if grammar.sign not in signs:
+            continue
         for match in grammar.pattern.finditer(text):
             start, end = match.span("value" if "value" in grammar.pattern.groupindex else 0)
             if _free(start, end, found):

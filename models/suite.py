@@ -121,6 +121,10 @@ class Reader(Protocol):
     def bytes(self) -> int: ...
     @property
     def parameters(self) -> int: ...
+    @property
+    def exact(self) -> Reader | None:
+        """The same model with weights that are not rounded, where that is to be compared."""
+        ...
 
     def read(self, text: str) -> Verdict:
         """Read one text."""

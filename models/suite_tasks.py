@@ -37,7 +37,7 @@ def load_suite(name: str, fleet: Path | None = None) -> Suite:
         tasks = transfer_tasks(corpus, load_published())
         return Suite(name, _TITLES[name], tasks, corpus.licences)
     if name not in _MAKERS:
-        raise NotFound(f"there is no suite '{name}': choose one of {', '.join(SUITES)}")
+        raise NotFound(f"there is no suite '{name}': choose one of {', '.join(SUITES)}, or shop")
     source = name.partition("-")[0]
     folder = SUITES_DIR / source
     tasks = _MAKERS[name](name, read_rows(folder), load_published())

@@ -22,6 +22,7 @@ class ManyReader:
     classifier: Classifier
     temperature: float
     threshold: float = 0.0
+    exact: ManyReader | None = None
 
     def read(self, text: str) -> Verdict:
         """Each label's own probability; everything is in scope."""

@@ -63,6 +63,7 @@ class TrainedReader:
     in_scope: int
     slot_labels: list[str]
     rivals: ScopeScores | None = None
+    exact: TrainedReader | None = None
 
     def read(self, text: str) -> Verdict:
         """Probabilities, the trust in the best label in scope, and slots."""
@@ -136,10 +137,11 @@ class SuiteTrainer:
                 if few:
                     learned = learn(lesson, recipe, self._base, where, progress)
             rivals = _rivals(learned.classifier, lesson, task) if task.tests_scope else None
-            return TrainedReader(
+            reader = TrainedReader(
                 lesson.labels, threshold, size_bytes(where), learned.parameters,
                 Classifier.load(where, mixture), len(task.labels), learned.slot_labels, rivals,
             )  # fmt: skip
+            return replace(reader, exact=replace(reader, classifier=learned.exact(where, mixture)))
 
     def _train_many(self, task: Task, seed: int, base: Base, progress: Progress) -> ManyReader:
         """Any number of labels a row: no contrast, and no joined rows, which would be rows of more labels."""
@@ -154,10 +156,11 @@ class SuiteTrainer:
             odds = np.stack([log_odds(tried.classifier, row.text) for row in held])
             truth = np.array([[label in labels_of[id(row)] for label in task.labels] for row in held])
             learned = learn(lesson, recipe, base, where, progress)
-            return ManyReader(
+            reader = ManyReader(
                 task.labels, size_bytes(where), learned.parameters, learned.classifier,
                 fit_many_temperature(odds, truth),
             )  # fmt: skip
+            return replace(reader, exact=replace(reader, classifier=learned.exact(where, Mixture())))
 
 
 def suite_trainer(cache: Path) -> Trainer:

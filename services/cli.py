@@ -24,6 +24,8 @@ FleetOption = Annotated[
     Path | None, typer.Option("--fleet", help="The retailer's folder; the demonstration shop by default.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+#: The suite that is no published data set but the fleet as it is.
+SHOP = "shop"
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -117,7 +119,7 @@ def evaluate(
     as_json: JsonOption = False,
     suite: Annotated[
         str | None,
-        typer.Option(help="A published data set instead of the fleet: train on it, measure on it."),
+        typer.Option(help="Train and measure on a published data set instead; `shop` is the fleet itself."),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of a suite, each with its own seed.")] = 3,
     report: Annotated[
@@ -130,14 +132,14 @@ def evaluate(
     with _plainly():
         settings = load_settings(fleet_dir=fleet)
         folder = settings.fleet_dir
-        if suite is not None:
+        if suite not in (None, SHOP):
             from slmfleet.services.suites import evaluate_suite, show_suite
 
             cache = settings.state_dir / "training"
             show_suite(evaluate_suite(suite, seeds, folder, cache), as_json, report)
             return
         if report is not None:
-            raise SettingsFault("--report keeps the results of a suite: name one with --suite")
+            raise SettingsFault("--report keeps the results of a published data set: name one with --suite")
         result = evaluation(folder)
         if as_json:
             print(result.model_dump_json(indent=2))

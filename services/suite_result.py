@@ -1,6 +1,6 @@
 """What `slmfleet evaluate --suite` measures, as it is kept in results.json and told.
 
-Every metric is in percent, `typo_loss` in percentage points.
+Every metric is in percent, `typo_loss` and `int8_loss` in percentage points.
 """
 
 from __future__ import annotations

@@ -155,9 +155,12 @@ def _counted(steps: Steps, total: int) -> Callable[[], None]:
 
 def _measure(reader: Reader, task: Task, steps: Steps) -> Measured:
     in_scope = [row for row in task.test if row.labels != (task.out_of_scope,)]
-    tick = _counted(steps, len(task.test) + len(in_scope))
+    exact = reader.exact
+    tick = _counted(steps, len(task.test) * (2 if exact else 1) + len(in_scope))
     return Measured(
-        observe(reader, task, task.test, tick=tick), observe(reader, task, in_scope, typo_of, tick=tick)
+        observe(reader, task, task.test, tick=tick),
+        observe(reader, task, in_scope, typo_of, tick=tick),
+        observe(exact, task, task.test, tick=tick) if exact else None,
     )
 
 

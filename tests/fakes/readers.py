@@ -43,6 +43,7 @@ class ToldReader:
     parameters: int = 2_000_000
     #: What it says of any other text.
     otherwise: Verdict | None = None
+    exact: ToldReader | None = None
     read_texts: list[str] = field(default_factory=list)
 
     def _told(self, text: str) -> Verdict | tuple[Verdict, ...]:
@@ -65,6 +66,7 @@ class TfidfReader:
     threshold = 0.3
     bytes = 1_000_000
     parameters = 2_000_000
+    exact = None
 
     def __init__(self, task: Task, seed: int, progress: Progress, rows: int = 400) -> None:
         chosen = np.random.default_rng(seed).permutation(len(task.train))[:rows]

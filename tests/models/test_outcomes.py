@@ -43,13 +43,31 @@ SCOPE_VERDICTS = {
 }
 
 
+def test_rounding_loses_what_the_exact_model_had_right() -> None:
+    task = scope_task()
+    in_scope = [one for one in task.test if one.labels != ("none",)]
+    rounded = ToldReader(LABELS, SCOPE_VERDICTS)
+    right_about_four = {**SCOPE_VERDICTS, "four": verdict(0.1, 0.9, 0.0)}
+    both = Measured(
+        observe(rounded, task, task.test),
+        observe(rounded, task, in_scope),
+        observe(ToldReader(LABELS, right_about_four), task, task.test),
+    )
+    loss = metrics_of(task)["int8_loss"]
+    assert loss(both) == pytest.approx(1 / 4)
+    assert loss(both.take(np.array([0, 1]))) == 0  # neither of them is "four"
+    assert loss(both.take(np.array([3, 3]))) == 1
+
+
 def test_scope_metrics_by_hand() -> None:
     reader = ToldReader(LABELS, SCOPE_VERDICTS, otherwise=verdict(1.0, 0.0, 0.0))
     found = measure(scope_task(), reader)
     assert list(found) == [
         "intent_accuracy", "accuracy", "in_scope_accuracy", "oos_recall", "auroc", "auroc_softmax",
         "auroc_energy", "auroc_nearest", "auroc_mahalanobis", "ece", "aurc", "typo_accuracy", "typo_loss",
+        "int8_loss",
     ]  # fmt: skip
+    assert np.isnan(found["int8_loss"])  # nor another of exact weights
     assert np.isnan(found["auroc_energy"])  # this reader has no other scores
     # Without a threshold `three` is right: out of scope is no answer to a row in scope.
     assert found["intent_accuracy"] == pytest.approx(3 / 4)

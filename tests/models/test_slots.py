@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import date
 
@@ -9,7 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slmfleet.models import slots
+from slmfleet.models.data import load_corpus
+from slmfleet.models.fleet import load_fleet
 from slmfleet.models.slots import GRAMMARS, Situation, exact_slots, normal_order_id
+from slmfleet.services.settings import SHOP_DIR
 
 PRODUCTS = {
     "product": {"hiking boots": "Hiking Boots", "hiking boot": "Hiking Boots", "boots": "Hiking Boots"}
@@ -154,6 +159,14 @@ def test_a_generated_slot_is_found_in_any_sentence(carrier: str, slot: tuple[str
     assert [(it.name, it.value, it.start, it.end) for it in found] == [
         (name, value, len(before), len(before) + len(written))
     ]
+
+
+def test_no_grammar_is_passed_over_that_would_have_matched(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = load_fleet(SHOP_DIR)
+    texts = [row.text for row in load_corpus(fleet).test]
+    found = [exact_slots(text, fleet.gazetteers, TODAY) for text in texts]
+    monkeypatch.setattr(slots, "SIGNS", dict.fromkeys(slots.SIGNS, re.compile("")))
+    assert found == [exact_slots(text, fleet.gazetteers, TODAY) for text in texts]
 
 
 @given(CARRIERS)

@@ -72,6 +72,9 @@ def test_a_reader_reads_refuses_and_comes_out_the_same_again(
     one, two = trainer(task(), 1, silent), trainer(task(), 1, silent)
     assert list(one.labels) == [*sorted(WORDS), NOWHERE]
     assert 0 < one.threshold < 1
+    assert one.exact is not None
+    served, exact = one.read("refund my shoes").probabilities, one.exact.read("refund my shoes").probabilities
+    assert 0 < np.abs(served - exact).max() < 0.1
     for row in task().test:
         verdict, again = one.read(row.text), two.read(row.text)
         assert verdict.probabilities.tolist() == again.probabilities.tolist()
