@@ -11,6 +11,7 @@
     ├── DeadlineExceeded        the answer was not ready in time
     ├── Overloaded              more work in hand than can be answered (`retry_after_s`)
     ├── ModelBroken             a model fails its own probe or raises
+    ├── Unreachable             a server that is needed (Redis, a broker) does not answer or does not start
     ├── FleetFault              fleet.yaml, domain.yaml or a file they name is wrong (`faults`)
     ├── BundleFault             a bundle is missing, damaged or of another format
     ├── DataFault               a training row or source cannot be used
@@ -80,6 +81,10 @@ class Overloaded(SlmfleetError):
 
 class ModelBroken(SlmfleetError):
     """A model fails its probe or raised while reading a query."""
+
+
+class Unreachable(SlmfleetError):
+    """A server that is needed (Redis, a broker) does not answer, or cannot be started."""
 
 
 @dataclass(frozen=True, slots=True)

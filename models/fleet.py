@@ -6,6 +6,7 @@ FleetFault listing every fault with its file and line (what `slmfleet check` pri
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from slmfleet.models.facts import CUSTOMER_FACTS, ORDER_FACTS, PRODUCT_FACTS, pl
 from slmfleet.models.grounding import ungrounded
 from slmfleet.models.knowledge import Passage, read_passages
 from slmfleet.models.phrases import Gazetteers
+
+#: In each domain's folder.
+KNOWLEDGE_FILE = "knowledge.md"
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
 _Config = TypeVar("_Config", bound=BaseModel)
@@ -150,6 +154,19 @@ class Domain:
     @property
     def name(self) -> str:
         return self.config.domain
+
+    @property
+    def knowledge_path(self) -> Path:
+        """The file of its passages."""
+        return self.folder / KNOWLEDGE_FILE
+
+    @cached_property
+    def knowledge_digest(self) -> str:
+        """16 hex digits over the passages and what domain.yaml makes of them."""
+        said = "\n".join(
+            [self.config.model_dump_json(), *(f"{one.id} {one.digest}" for one in self.passages)]
+        )
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     @cached_property
     def passage_by_id(self) -> dict[str, Passage]:
@@ -314,7 +331,7 @@ def _domain_faults(document: _Document, config: DomainConfig, passages: Sequence
     named = {passage for intent in config.intents.values() for passage in intent.passages}
     faults += [
         Fault(
-            document.path.parent / "knowledge.md",
+            document.path.parent / KNOWLEDGE_FILE,
             passage.line,
             f"passage '{passage.id}' is named by no intent",
         )
@@ -339,13 +356,24 @@ def _load_domain(folder: Path, fleet: FleetConfig, gazetteers: Gazetteers) -> Do
         raise FleetFault(
             [document.fault(f"domain: '{config.domain}' lies in folder '{folder.name}'", "domain")]
         )
-    if not (folder / "knowledge.md").is_file():
-        raise FleetFault([Fault(folder / "knowledge.md", 1, "there is no such file")])
-    passages = read_passages(folder / "knowledge.md")
+    if not (folder / KNOWLEDGE_FILE).is_file():
+        raise FleetFault([Fault(folder / KNOWLEDGE_FILE, 1, "there is no such file")])
+    passages = read_passages(folder / KNOWLEDGE_FILE)
     faults = _domain_faults(document, config, passages)
     if faults:
         raise FleetFault(faults)
     return Domain(config, passages, folder, gazetteers, fleet.today, fleet.currency)
+
+
+def reread(fleet: Fleet, name: str) -> Domain:
+    """A domain of `fleet` as its folder says now. Raises FleetFault, also when its intents are others:
+    those are its model's, which has to be trained for them.
+    """
+    fresh = _load_domain(fleet.folder / name, fleet.config, fleet.gazetteers)
+    if fresh.config.intents.keys() != fleet.domains[name].config.intents.keys():
+        message = "intents: are others than those that are served; load the fleet anew for them"
+        raise FleetFault([Fault(fresh.folder / "domain.yaml", 1, message)])
+    return fresh
 
 
 def load_fleet(folder: Path) -> Fleet:

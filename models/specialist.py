@@ -58,6 +58,11 @@ class Specialist:
         specialist.probe()
         return specialist
 
+    def reindex(self, domain: Domain) -> None:
+        """Answer from `domain`, the same domain with other knowledge, from now on. Raises BundleFault."""
+        index = _read_index(domain, self.card, self._classifier.encoder)
+        self._domain, self._index = domain, index
+
     def read(self, text: str) -> Reading:
         """Intent, slots and passages of `text`. Raises ModelBroken for a model that answers nonsense."""
         started = time.thread_time()

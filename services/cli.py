@@ -1,10 +1,9 @@
-"""One command, `slmfleet`: up ask explain train evaluate bench check token."""
+"""One command, `slmfleet`: up ask explain train evaluate bench check token cache."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,8 @@ import typer
 from rich.console import Console
 
 from slmfleet.models.errors import FleetFault, SettingsFault, SlmfleetError
+from slmfleet.services import cache_cli
+from slmfleet.services.cli_options import FleetOption, JsonOption, errors, plainly
 from slmfleet.services.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -20,23 +21,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-FleetOption = Annotated[
-    Path | None, typer.Option("--fleet", help="The retailer's folder; the demonstration shop by default.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 #: The suite that is no published data set but the fleet as it is.
 SHOP = "shop"
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
-
-
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """A fault is told in its own words, without a traceback; exit code 2."""
-    try:
-        yield
-    except SlmfleetError as error:
-        errors.print(str(error), markup=False, style="red")
-        raise typer.Exit(2) from None
+app.add_typer(cache_cli.app, name="cache")
 
 
 @app.command()
@@ -47,12 +34,20 @@ def up(
     placement: Annotated[
         str | None, typer.Option(help="colocated (no hop) or split (one Serve deployment a specialist).")
     ] = None,
+    redis: Annotated[
+        str | None, typer.Option(help="Redis or Valkey for the cache; starts its own without.")
+    ] = None,
+    broker: Annotated[
+        str | None, typer.Option(help="Broker of the events; starts its own Valkey without.")
+    ] = None,
 ) -> None:
     """Serve the fleet on this machine until interrupted."""
     from slmfleet.services.serve_here import serve_fleet
 
-    with _plainly():
-        settings = load_settings(fleet_dir=fleet, host=host, port=port, placement=placement)
+    with plainly():
+        settings = load_settings(
+            fleet_dir=fleet, host=host, port=port, placement=placement, redis_url=redis, broker_url=broker
+        )
         serve_fleet(settings, tell=lambda line: print(line, flush=True))
 
 
@@ -68,7 +63,7 @@ def ask(
     """Answer one question here, without a server, or several as one conversation."""
     from slmfleet.services.asking import converse_here, printed
 
-    with _plainly():
+    with plainly():
         bodies = converse_here(load_settings(fleet_dir=fleet), text, token)
     if as_json:
         told = [body.model_dump_json(indent=2) for body in bodies]
@@ -91,7 +86,7 @@ def explain(
     from slmfleet.services.asking import answer_here
     from slmfleet.services.explaining import printed
 
-    with _plainly():
+    with plainly():
         told = answer_here(load_settings(fleet_dir=fleet), text, None, explain=True).explanation
         assert told is not None
         if as_json:
@@ -108,7 +103,7 @@ def train(
     fleet: FleetOption = None,
 ) -> None:
     """Train specialists and router from utterances and knowledge (needs the extra `train`)."""
-    with _plainly():
+    with plainly():
         settings = load_settings(fleet_dir=fleet)
         _training()(settings.fleet_dir, settings.state_dir / "training", domain)
 
@@ -129,7 +124,7 @@ def evaluate(
     """Measure the router and every specialist on rows they were never trained on."""
     from slmfleet.services.evaluating import evaluation, tables
 
-    with _plainly():
+    with plainly():
         settings = load_settings(fleet_dir=fleet)
         folder = settings.fleet_dir
         if suite not in (None, SHOP):
@@ -161,7 +156,7 @@ def bench(
     from slmfleet.models.fleet import load_fleet
     from slmfleet.services import bench as benching
 
-    with _plainly():
+    with plainly():
         settings = load_settings(fleet_dir=fleet)
         texts = benching.bench_texts(load_corpus(load_fleet(settings.fleet_dir)))
         result = benching.bench(url, texts, connections, next(iter(settings.api_key_set()), None))
@@ -204,7 +199,7 @@ def token(
     """Print a signed customer token of the demonstration issuer."""
     from slmfleet.services.shipped import ShippedParts
 
-    with _plainly():
+    with plainly():
         settings: Settings = load_settings(fleet_dir=fleet)
         print(ShippedParts().token_for(settings, customer))
 

@@ -23,8 +23,9 @@ from slmfleet.services.current import Current
 from slmfleet.services.dispatch import GuardedSpecialist, Question
 from slmfleet.services.fleet_loading import LoadedFleet, ModelFacts, Parts, load_pipeline
 from slmfleet.services.gateway import Gateway
-from slmfleet.services.sessions import SessionsHere
+from slmfleet.services.knowledge_here import Following
 from slmfleet.services.settings import Settings
+from slmfleet.services.shared import SharedState
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
@@ -54,11 +55,11 @@ class GatewayReplica:
                 domain: AcrossRay(domain, handle, settings.request_timeout_s)
                 for domain, handle in remotes.items()
             }
-        self._sessions = SessionsHere(settings.session_ttl_s, settings.sessions_max)
+        self._shared = SharedState(settings)
         self._current: Current[LoadedFleet] = Current(self._load)
 
     def _load(self) -> LoadedFleet:
-        return load_pipeline(self._settings, self._parts, self._executor, self._remotes, self._sessions)
+        return load_pipeline(self._settings, self._parts, self._executor, self._remotes, self._shared)
 
     def __serve_build_asgi_app__(self) -> Gateway:
         """The ASGI application, made inside the replica: one made outside would be pickled by value."""
@@ -72,6 +73,7 @@ class GatewayReplica:
     async def reconfigure(self, user_config: UserConfig) -> None:
         """Ray Serve's hot reload. A revision that cannot be loaded is logged and shown on /readyz."""
         metrics.watch_thread("event_loop")  # the first time Serve calls on the loop that requests run on
+        self._shared.start()
         await self._current.announce(str(user_config["revision"]))
 
     async def check_health(self) -> None:
@@ -91,23 +93,28 @@ class SpecialistReplica:
         self._parts = parts
         self._domain = domain
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="model")
-        self._current: Current[tuple[GuardedSpecialist, ModelFacts]] = Current(self._load)
+        self._current: Current[tuple[GuardedSpecialist, ModelFacts, Following]] = Current(self._load)
 
-    def _load(self) -> tuple[GuardedSpecialist, ModelFacts]:
+    def _load(self) -> tuple[GuardedSpecialist, ModelFacts, Following]:
         fleet = self._parts.fleet(self._settings)
         specialist, facts = self._parts.specialist(self._settings, fleet, self._domain)
         facts.measured(self._domain)
-        return GuardedSpecialist(self._domain, specialist), facts
+        guarded = GuardedSpecialist(self._domain, specialist)
+        return guarded, facts, Following(fleet, self._domain, guarded)
 
     async def read_all(self, questions: list[Question]) -> list[Reading | ModelBroken]:
         """One outcome a question, in order."""
-        specialist, _ = self._current.value
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, specialist.read_all, questions)
+        specialist, _, following = self._current.value
+
+        def read() -> list[Reading | ModelBroken]:
+            following.follow(questions[-1].knowledge)
+            return specialist.read_all(questions)
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, read)
 
     async def check(self) -> str | None:
         """What is wrong: the probe, or a read that failed since the last good probe."""
-        specialist, _ = self._current.value
+        specialist, _, _ = self._current.value
         return await asyncio.get_running_loop().run_in_executor(self._executor, specialist.guard.check)
 
     async def facts(self) -> ModelFacts:
@@ -121,7 +128,7 @@ class SpecialistReplica:
 
     async def check_health(self) -> None:
         """Raises ModelBroken when the model fails its probe; Ray Serve then restarts it."""
-        specialist, _ = self._current.value
+        specialist, _, _ = self._current.value
         fault = await asyncio.get_running_loop().run_in_executor(self._executor, specialist.guard.probe)
         if fault is not None:
             raise ModelBroken(fault)

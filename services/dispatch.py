@@ -12,6 +12,7 @@ from typing import Protocol
 
 from slmfleet.models.contracts import Explanation, Reading
 from slmfleet.models.errors import ModelBroken, SlmfleetError
+from slmfleet.models.fleet import Domain
 from slmfleet.services import logs, metrics, tracing
 from slmfleet.services.collector import AdaptiveCollector
 from slmfleet.services.guard import Guard, Probed
@@ -21,10 +22,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A text for a specialist, whether its reading is to be explained, and the request and span it serves."""
+    """A text for a specialist, whether its reading is to be explained, and the request and span it serves.
+
+    `knowledge` is the digest of the knowledge that the asker will quote from (Domain.knowledge_digest).
+    """
 
     text: str
     explain: bool = False
+    knowledge: str = ""
     traceparent: str | None = None
     request_id: str | None = None
 
@@ -41,12 +46,24 @@ class Dispatcher(Protocol):
         """What the domain's specialist makes of `text`, explained or not. Raises ModelBroken, Overloaded."""
         ...
 
+    def reindex(self, domain: Domain) -> None:
+        """Have the domain's other knowledge searched from now on. Blocking. Raises BundleFault."""
+        ...
+
     async def faults(self) -> dict[str, str | None]:
         """Domain -> None when its specialist passes its probe, else what is wrong."""
         ...
 
 
-class Specialist(Probed, Protocol):
+class Indexed(Protocol):
+    """What searches a domain's passages."""
+
+    def reindex(self, domain: Domain) -> None:
+        """Answer from `domain`, the same domain with other knowledge, from now on. Raises BundleFault."""
+        ...
+
+
+class Specialist(Probed, Indexed, Protocol):
     """One domain's model, blocking."""
 
     def read(self, text: str) -> Reading:
@@ -80,6 +97,10 @@ class GuardedSpecialist:
         self._domain = domain
         self._specialist = specialist
         self.guard = Guard(f"the {domain} specialist", specialist)
+
+    def reindex(self, domain: Domain) -> None:
+        """Answer from the domain's other knowledge from now on. Raises BundleFault."""
+        self._specialist.reindex(domain)
 
     def read(self, text: str, explain: bool = False) -> Reading:
         """What the specialist makes of `text`. Raises ModelBroken, whatever the model raised."""
@@ -129,6 +150,10 @@ class ColocatedDispatcher:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, copy_context().run, specialist.read, text, explain)
 
+    def reindex(self, domain: Domain) -> None:
+        """Answer from the domain's other knowledge from now on. Raises BundleFault."""
+        self._specialists[domain.name].reindex(domain)
+
     async def faults(self) -> dict[str, str | None]:
         """Domain -> None, or what is wrong: its probe, or a read that failed since its last good probe."""
         return await self._ask(lambda guard: guard.check())
@@ -151,7 +176,8 @@ class ColocatedDispatcher:
 class SplitDispatcher:
     """Specialists in other processes, one collector a domain.
 
-    `probe_timeout_s` bounds how long a specialist that does not answer can hold up `faults`.
+    `probe_timeout_s` bounds how long a specialist that does not answer can hold up `faults`. `knowledge`:
+    domain -> digest of what is quoted here; each question carries it, so that its specialist follows.
     """
 
     def __init__(
@@ -161,8 +187,10 @@ class SplitDispatcher:
         max_waiting: int = 1_024,
         lanes: int = 1,
         probe_timeout_s: float = 2.0,
+        knowledge: Mapping[str, str] | None = None,
     ) -> None:
         self._remotes = dict(remotes)
+        self._knowledge = dict(knowledge or {})
         self._collectors = {
             domain: AdaptiveCollector(remote.read_all, cap, max_waiting, lanes)
             for domain, remote in self._remotes.items()
@@ -179,11 +207,21 @@ class SplitDispatcher:
         collector = self._collectors.get(domain)
         if collector is None:
             raise ModelBroken(f"there is no specialist for {domain}")
-        question = Question(text, explain, tracing.traceparent(), logs.request_id.get())
+        question = Question(
+            text,
+            explain,
+            self._knowledge.get(domain, ""),
+            tracing.traceparent(),
+            logs.request_id.get(),
+        )
         outcome = await collector.read(question)
         if isinstance(outcome, ModelBroken):
             raise outcome
         return outcome
+
+    def reindex(self, domain: Domain) -> None:
+        """Have the specialist follow with the next question."""
+        self._knowledge[domain.name] = domain.knowledge_digest
 
     async def faults(self) -> dict[str, str | None]:
         """Domain -> None, or what is wrong, asked of every specialist at once."""

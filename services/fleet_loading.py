@@ -6,23 +6,26 @@ Parts come from a `Parts`: the shipped ones, or a test's. Knows no HTTP and no R
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from slmfleet.models.errors import SlmfleetError
 from slmfleet.models.fleet import Fleet
 from slmfleet.services import metrics
 from slmfleet.services.dispatch import (
     ColocatedDispatcher,
     Dispatcher,
+    Indexed,
     RemoteSpecialist,
     Specialist,
     SplitDispatcher,
 )
 from slmfleet.services.energy import EnergyMeter
 from slmfleet.services.guard import GuardedRouter, RouterModel
-from slmfleet.services.pipeline import Pipeline, Replier
+from slmfleet.services.pipeline import Cache, Pipeline, Replier
 from slmfleet.services.schemas import DomainBody, FleetBody, HealthBody, RouterBody
 from slmfleet.services.sessions import Sessions, SessionsHere
 from slmfleet.services.settings import Settings
@@ -75,6 +78,22 @@ class Parts(Protocol):
         ...
 
 
+class Shared(Protocol):
+    """What replicas have in common; see services/shared.py."""
+
+    def sessions(self, fleet: Fleet) -> Sessions:
+        """The sessions of the fleet's customers."""
+        ...
+
+    def cache(self, fleet: Fleet, index: Indexed, models: Callable[[], Mapping[str, str] | None]) -> Cache:
+        """The cache of a fleet that is loaded. `models`: name -> version, None while that is not known."""
+        ...
+
+    def told(self) -> dict[str, str]:
+        """What an operator should know: a subject to `ok` or what is wrong with it."""
+        ...
+
+
 class RemoteModel(RemoteSpecialist, Protocol):
     """A specialist in another process that tells of its model."""
 
@@ -96,6 +115,7 @@ class LoadedFleet:
     executor: ThreadPoolExecutor
     describe: Callable[[], Awaitable[FleetBody]]
     notice: str | None = None
+    shared: Shared | None = None
 
     def noticing(self, notice: str | None) -> LoadedFleet:
         """The same fleet with a notice."""
@@ -110,6 +130,8 @@ class LoadedFleet:
         checks = {"router": router, **faults}
         broken = any(fault is not None for fault in checks.values())
         told = {name: fault or "ok" for name, fault in checks.items()}
+        if self.shared is not None:
+            told |= self.shared.told()  # what is missed there makes nothing unavailable
         if self.notice:
             told["reload"] = self.notice
         return HealthBody(status="unavailable" if broken else "ok", checks=told)
@@ -128,11 +150,11 @@ def load_pipeline(
     parts: Parts,
     executor: ThreadPoolExecutor,
     remotes: Mapping[str, RemoteModel] | None = None,
-    sessions: Sessions | None = None,
+    shared: Shared | None = None,
 ) -> LoadedFleet:
     """Load what a gateway needs: specialists too, unless they are `remotes`. Blocking: reads models.
 
-    `sessions` are those of the fleet before it, on a reload; new ones otherwise.
+    Without `shared` there is no cache, and the sessions are this pipeline's own.
     Raises FleetFault, BundleFault, ModelBroken, SettingsFault.
     """
     fleet = parts.fleet(settings)
@@ -140,6 +162,7 @@ def load_pipeline(
     router_facts.measured("router")
     router = GuardedRouter(model)
     dispatcher: Dispatcher
+    versions: Callable[[], Mapping[str, str] | None]
     if remotes is None:
         local = {name: parts.specialist(settings, fleet, name) for name in fleet.domains}
         for name, (_, told) in local.items():
@@ -150,24 +173,78 @@ def load_pipeline(
 
         async def facts() -> dict[str, ModelFacts]:
             return {name: told for name, (_, told) in local.items()}
+
+        loaded = {"router": router_facts.version} | {name: told.version for name, (_, told) in local.items()}
+        versions = lambda: loaded  # noqa: E731
     else:
-        lanes = max(settings.specialist_replicas, settings.specialist_max_replicas)
-        dispatcher = SplitDispatcher(remotes, max_waiting=settings.max_queued_requests, lanes=lanes)
+        dispatcher = SplitDispatcher(
+            remotes,
+            max_waiting=settings.max_queued_requests,
+            lanes=max(settings.specialist_replicas, settings.specialist_max_replicas),
+            knowledge={name: domain.knowledge_digest for name, domain in fleet.domains.items()},
+        )
 
         async def facts() -> dict[str, ModelFacts]:
             told = await asyncio.gather(*(remote.facts() for remote in remotes.values()))
             return dict(zip(remotes, told, strict=True))
 
+        versions = RemoteVersions(router_facts.version, facts)
+
     async def describe() -> FleetBody:
         return fleet_body(settings, fleet, router_facts, await facts())
 
-    if sessions is None:
-        sessions = SessionsHere(settings.session_ttl_s, settings.sessions_max)
     replier = parts.replier(settings, fleet)
+    # Last: from here on nothing can fail, and what is shared follows this fleet and not the one before it.
+    sessions: Sessions
+    cache = None
+    if shared is None:
+        sessions = SessionsHere(settings.session_ttl_s, settings.sessions_max)
+    else:
+        sessions, cache = shared.sessions(fleet), shared.cache(fleet, dispatcher, versions)
     pipeline = Pipeline(
-        router, dispatcher, replier, executor, EnergyMeter(settings.core_watts), sessions, fleet.gazetteers
+        router,
+        dispatcher,
+        replier,
+        executor,
+        EnergyMeter(settings.core_watts),
+        sessions,
+        fleet.gazetteers,
+        cache,
+        settings.cache_check_rate,
     )
-    return LoadedFleet(pipeline, dispatcher, router, executor, describe)
+    return LoadedFleet(pipeline, dispatcher, router, executor, describe, shared=shared)
+
+
+class RemoteVersions:
+    """Versions of models in other processes, asked for again every few seconds while they are needed."""
+
+    def __init__(
+        self, router: str, facts: Callable[[], Awaitable[Mapping[str, ModelFacts]]], every_s: float = 2.0
+    ) -> None:
+        self._router = router
+        self._facts = facts
+        self._every_s = every_s
+        self._known: dict[str, str] | None = None
+        self._asked_at = -every_s
+        self._asking: asyncio.Task[None] | None = None
+
+    def __call__(self) -> Mapping[str, str] | None:
+        """Name -> version; None until all have told it."""
+        if self._asking is None and time.monotonic() - self._asked_at >= self._every_s:
+            self._asking = asyncio.get_running_loop().create_task(self._ask())
+        return self._known
+
+    async def _ask(self) -> None:
+        try:
+            told = {name: facts.version for name, facts in (await self._facts()).items()}
+        except SlmfleetError:
+            self._known = None
+        else:
+            known = {"router": self._router, **told}
+            if known != self._known:
+                self._known = known
+        finally:
+            self._asked_at, self._asking = time.monotonic(), None
 
 
 def fleet_body(

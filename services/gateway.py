@@ -27,6 +27,7 @@ from slmfleet.models.errors import (
     Overloaded,
     TooLarge,
     Unauthenticated,
+    Unreachable,
     UnsupportedMediaType,
 )
 from slmfleet.services import logs, metrics, tracing
@@ -56,9 +57,10 @@ PROBLEMS: Mapping[type[Exception], tuple[int, str, str]] = {
     InvalidQuery: (422, "invalid-field", "A field is not acceptable"),
     Overloaded: (429, "overloaded", "More is in hand than can be answered"),
     ModelBroken: (503, "model-broken", "A model is not working"),
+    Unreachable: (503, "unreachable", "Something that is needed cannot be reached"),
 }
 INTERNAL = (500, "internal", "Something went wrong here")
-#: Seconds after which a broken model may have been restarted.
+#: Seconds after which a broken model, or a server that is needed, may have been restarted.
 _RETRY_BROKEN_S = 5
 
 
@@ -261,7 +263,7 @@ def problem(error: Exception, request_id: str) -> Response:
         headers["www-authenticate"] = 'Bearer realm="slmfleet"'
     elif isinstance(error, Overloaded):
         headers["retry-after"] = str(error.retry_after_s)
-    elif isinstance(error, ModelBroken):
+    elif isinstance(error, ModelBroken | Unreachable):
         headers["retry-after"] = str(_RETRY_BROKEN_S)
     elif isinstance(error, TooLarge | DeadlineExceeded):
         headers["connection"] = "close"  # the rest of the body is not going to be read

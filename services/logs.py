@@ -73,7 +73,8 @@ def log_json(level: str, stream: Any = None) -> None:
     ours = logging.getLogger("slmfleet")
     ours.setLevel(level.upper())
     if not any(isinstance(handler.formatter, JsonFormatter) for handler in ours.handlers):
-        handler = logging.StreamHandler(stream or sys.stderr)
+        # The process's own: Ray Serve puts a logger of its own in the place of `sys.stderr`.
+        handler = logging.StreamHandler(stream or sys.__stderr__)
         handler.setFormatter(JsonFormatter())
         ours.addHandler(handler)
         ours.propagate = False

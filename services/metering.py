@@ -6,6 +6,7 @@ import time
 
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision
 from slmfleet.services import metrics
+from slmfleet.services.schemas import AnswerBody
 
 
 class QueryMeter:
@@ -35,19 +36,27 @@ class QueryMeter:
         metrics.STAGE_DURATION.observe(time.perf_counter() - started, "specialist", domain)
         self.cpu_s += cpu_s
 
-    def all_read(self) -> None:
+    def mark(self) -> None:
         """The next stage begins now."""
         self._mark = time.perf_counter()
 
-    def answered(self, decision: Decision, status: str, joules: float, source: str) -> float:
-        """Counts the answer; returns seconds since the query came."""
+    def elapsed_s(self) -> float:
+        """Seconds since the query came."""
+        return time.perf_counter() - self._started
+
+    def routed(self, decision: Decision) -> None:
+        """Counts what the router decided."""
         for route in decision.routes:
             metrics.ROUTES.add(1, route.domain, _verdict(decision, route.domain))
             metrics.ROUTER_CONFIDENCE.observe(route.confidence, route.domain)
-        domain = decision.routes[0].domain
-        metrics.QUERIES.add(1, domain, status)
-        metrics.ENERGY_JOULES.add(joules, domain, source)
-        return time.perf_counter() - self._started
+
+    def answered(self, body: AnswerBody, looked_up: bool) -> None:
+        """Counts the answer, computed or kept; `looked_up`: there is a cache."""
+        domain = body.route.domain
+        metrics.QUERIES.add(1, domain, body.status)
+        metrics.ENERGY_JOULES.add(body.cost.energy_mj / 1e3, domain, body.cost.energy_source)
+        if looked_up:
+            metrics.CACHE_REQUESTS.add(1, body.cache)
 
 
 def _verdict(decision: Decision, domain: str) -> str:

@@ -216,7 +216,9 @@ ROUTER_CONFIDENCE = Histogram(
     buckets=CONFIDENCES,
 )
 CACHE_REQUESTS = Counter(
-    "slmfleet_cache_requests_total", "Questions to the answer cache: hit, miss, bypass or error.", "result"
+    "slmfleet_cache_requests_total",
+    "Queries by what the answer cache did: hit, miss, bypass; error beside it when its server was away.",
+    "result",
 )
 CACHE_CHECKS = Counter(
     "slmfleet_cache_checks_total",

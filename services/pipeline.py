@@ -7,17 +7,21 @@ same decision everywhere.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import random
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
 from slmfleet.models.contracts import Answer, Decision, Explanation, ModelVersion, Reading, Route
+from slmfleet.models.errors import SlmfleetError
 from slmfleet.models.phrases import Gazetteers
-from slmfleet.services import conversation, tracing
+from slmfleet.services import conversation, metrics, tracing
 from slmfleet.services.conversation import in_query, merged, route_in_context, told, turn_of
 from slmfleet.services.dispatch import Dispatcher
 from slmfleet.services.energy import EnergyMeter
@@ -39,6 +43,7 @@ from slmfleet.services.sessions import Sessions, Turn
 
 P = ParamSpec("P")
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +79,38 @@ class Replier(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer, and what the session is to remember of it."""
+
+    body: AnswerBody
+    turn: Turn | None
+
+
+class Cache(Protocol):
+    """Answers that need not be computed again."""
+
+    async def answered(self, query: Query, compute: Callable[[], Awaitable[Answered]]) -> Answered:
+        """The answer to a query that nothing came before: a kept one, or what `compute` makes, kept then.
+
+        Raises what `compute` raises.
+        """
+        ...
+
+    async def bypass(self) -> None:
+        """For a query that is computed whatever is kept: return once this process answers from what was last
+        published as known.
+        """
+        ...
+
+
 class Pipeline:
     """The one way from query to answer.
 
     Blocking work (models, records) runs in `executor`, so that an event loop around this object keeps
     serving health checks and deadlines. `energy` turns CPU time into joules; `gazetteers` are the phrases
-    that name the retailer's products.
+    that name the retailer's products. Of what `cache` answers, the share `check_rate` is computed all the
+    same, afterwards, and counted as same or different.
     """
 
     def __init__(
@@ -91,6 +122,8 @@ class Pipeline:
         energy: EnergyMeter,
         sessions: Sessions,
         gazetteers: Gazetteers,
+        cache: Cache | None = None,
+        check_rate: float = 0.0,
     ) -> None:
         self._router = router
         self._dispatcher = dispatcher
@@ -99,29 +132,69 @@ class Pipeline:
         self._energy = energy
         self._sessions = sessions
         self._gazetteers = gazetteers
+        self._cache = cache
+        self._check_rate = check_rate
+        self._checks: set[asyncio.Task[None]] = set()
 
     async def answer(self, query: Query) -> AnswerBody:
         """Answer one query. Raises ModelBroken, Overloaded."""
         meter = QueryMeter()
         turns = await self._before(query)
-        meter.stage("session", NO_DOMAIN)
+        if query.session_id is not None:
+            meter.stage("session", NO_DOMAIN)
+        if self._cache is None:
+            answered = await self._compute(query, turns, meter)
+        elif query.customer is None and not turns and not query.explain:
+            answered = await self._cache.answered(query, lambda: self._compute(query, turns, meter))
+        else:
+            await self._cache.bypass()
+            answered = await self._compute(query, turns, meter)
+        body = answered.body
+        if body.cache == "hit":
+            meter.stage("cache", NO_DOMAIN)
+            self._check_some(query, body)
+        meter.answered(body, looked_up=self._cache is not None)
+        if query.session_id is not None and answered.turn is not None:
+            await self._sessions.remember(query.customer, query.session_id, answered.turn)
+            meter.stage("session", NO_DOMAIN)
+        return body
+
+    async def checked(self) -> None:
+        """Return once no answer of the cache is being computed anew."""
+        await asyncio.gather(*self._checks)
+
+    def _check_some(self, query: Query, body: AnswerBody) -> None:
+        """Compute a sample of what the cache answered anew, while nobody waits for it."""
+        if random.random() < self._check_rate:  # noqa: S311 - which ones is no secret
+            task = asyncio.ensure_future(self._check(query, body))
+            self._checks.add(task)
+            task.add_done_callback(self._checks.discard)
+
+    async def _check(self, query: Query, body: AnswerBody) -> None:
+        with contextlib.suppress(SlmfleetError):
+            anew = (await self._compute(query, (), QueryMeter())).body
+            same = (anew.status, anew.text) == (body.status, body.text)
+            metrics.CACHE_CHECKS.add(1, "same" if same else "different")
+            if not same:
+                log.error("a kept answer of %s is not what is computed now", body.route.domain)
+
+    async def _compute(self, query: Query, turns: tuple[Turn, ...], meter: QueryMeter) -> Answered:
+        if self._cache is not None:
+            meter.stage("cache", NO_DOMAIN)
         with tracing.span("router"):
             routed, cpu_s = await self._run(route_in_context, self._router, query.text, turns)
             decision = routed.decision
             domain = decision.routes[0].domain
             tracing.note(domain=domain, abstained=decision.abstained)
         meter.stage("router", domain, cpu_s)
+        meter.routed(decision)
         read = merged(routed, await self._read(decision, query.explain, meter))
         readings = in_query(routed, query.text, read, turns)
-        meter.all_read()
+        meter.mark()
         with tracing.span("reply"):
             answer, cpu_s = await self._run(self._replier.reply, query, decision, readings)
         meter.stage("reply", domain, cpu_s)
-        if query.session_id is not None:
-            turn = turn_of(query.text, read, readings, answer.parts, self._gazetteers)
-            if turn is not None:
-                await self._sessions.remember(query.customer, query.session_id, turn)
-                meter.stage("session", NO_DOMAIN)
+        turn = turn_of(query.text, read, readings, answer.parts, self._gazetteers)
         explanation = None
         if query.explain:
             # What the first route was decided from: a clause of the text, or the text behind an earlier turn.
@@ -129,14 +202,13 @@ class Pipeline:
             meter.stage("explain", domain, cpu_s)
             explanation = explanations_body(route, readings)
         joules, source = self._energy.joules(meter.cpu_s)
-        latency_s = meter.answered(decision, answer.status, joules, source)
         cost = CostBody(
-            latency_ms=round(latency_s * 1e3, 3),
+            latency_ms=round(meter.elapsed_s() * 1e3, 3),
             cpu_ms=round(meter.cpu_s * 1e3, 3),
             energy_mj=round(joules * 1e3, 3),
             energy_source=source,
         )
-        return self._body(query, decision, answer, cost, explanation)
+        return Answered(self._body(query, decision, answer, cost, explanation), turn)
 
     async def answer_all(self, queries: Sequence[Query]) -> list[AnswerBody]:
         """Answer several queries, in order. Raises as `answer` does, for the whole batch.

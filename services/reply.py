@@ -97,8 +97,10 @@ class Replier:
             if verdict is not None:
                 return verdict
         if reading.passage_is_evidence:
-            passage = domain.passage_by_id[reading.passages[0].passage_id]
-            return "answered", passage.text, (_quoted(domain, passage.id),)
+            # Knowledge may have changed since it was read: a passage that is gone says nothing any more.
+            passage = domain.passage_by_id.get(reading.passages[0].passage_id)
+            if passage is not None:
+                return "answered", passage.text, (_quoted(domain, passage.id),)
         return "handed_off", self._wording["no_evidence"], ()
 
     def _from_records(self, query: Query, reading: Reading, domain: Domain, intent: Intent) -> Verdict | None:

@@ -18,7 +18,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
+from pydantic import SecretStr
+
 from slmfleet.models.errors import BundleFault, ModelBroken, SettingsFault
+from slmfleet.services.embedded_valkey import Name, embedded_valkeys
 from slmfleet.services.fleet_loading import Parts
 from slmfleet.services.schemas import DomainBody, FleetBody, RouterBody
 from slmfleet.services.settings import Settings, set_ray_environment
@@ -40,7 +43,11 @@ def serve_fleet(settings: Settings, tell: Callable[[str], None] = print, parts: 
             _require_free("127.0.0.1", port, f"choose another SLMFLEET_{name.upper()} (0: any)")
     metrics_port = settings.metrics_port or free_ports(1)[0]
     haproxy_port = settings.haproxy_metrics_port or free_ports(1)[0]
-    with cluster_environment(haproxy_port) as environment, _signals() as stopped:
+    with (
+        cluster_environment(haproxy_port) as environment,
+        _signals() as stopped,
+        _with_servers(settings, tell) as settings,
+    ):
         set_ray_environment(**environment)
         from slmfleet.services import app
 
@@ -100,6 +107,19 @@ def free_ports(count: int) -> list[int]:
         for each in sockets:
             each.bind(("", 0))
         return [each.getsockname()[1] for each in sockets]
+
+
+@contextmanager
+def _with_servers(settings: Settings, tell: Callable[[str], None]) -> Iterator[Settings]:
+    """The settings with the URLs of embedded servers in place of those that are not given.
+
+    Without a cache's server each replica has a cache of its own.
+    """
+    given: dict[Name, SecretStr | None] = {"cache": settings.redis_url, "broker": settings.broker_url}
+    names = tuple(name for name, url in given.items() if url is None)
+    with embedded_valkeys(settings.embedded_dir(), names, tell) as urls:
+        fields = {"cache": "redis_url", "broker": "broker_url"}
+        yield settings.model_copy(update={fields[name]: SecretStr(url) for name, url in urls.items()})
 
 
 def _require_free(host: str, port: int, instead: str) -> None:

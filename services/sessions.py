@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from slmfleet.models.contracts import ModelVersion
 
@@ -36,6 +36,18 @@ class Turn:
     model: ModelVersion | None = None
     waits: bool = False
 
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Turn:
+        """The turn that `dataclasses.asdict` and JSON made `fields` of."""
+        model = fields["model"]
+        return cls(
+            **{
+                **fields,
+                "references": tuple((name, value) for name, value in fields["references"]),
+                "model": None if model is None else ModelVersion(**model),
+            }
+        )
+
 
 class Sessions(Protocol):
     """Keeps turns for a while. `customer` is the verified one, or None."""
@@ -53,8 +65,7 @@ class SessionsHere:
     """Sessions in this process: at most `limit`, those of the oldest last turn forgotten first, each kept for
     `ttl_s` seconds after it.
 
-    Every gateway replica has its own. Where there are several, one store that they share has to stand behind
-    the same protocol, or a load balancer has to keep a session with its replica.
+    Every gateway replica has its own; services/sessions_redis.py has those that replicas share.
     """
 
     def __init__(self, ttl_s: float, limit: int, clock: Callable[[], float] = time.monotonic) -> None:

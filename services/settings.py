@@ -38,6 +38,10 @@ RAY_ENVIRONMENT = {
 }
 
 
+#: What a URL of the cache's server may start with.
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
 class Settings(BaseSettings):
     """Settings of one serving process. Secrets print as stars."""
 
@@ -58,6 +62,14 @@ class Settings(BaseSettings):
     api_keys: SecretStr = SecretStr("")
     #: Signs customer tokens (HS256, at least 32 bytes). Without it one is made and kept in `state_dir`.
     token_secret: SecretStr | None = None
+    #: The cache's and the broker's server, with their passwords. `slmfleet up` starts its own without them.
+    redis_url: SecretStr | None = None
+    broker_url: SecretStr | None = None
+    #: How long the cache's server may take before it counts as gone, and how long an answer is kept.
+    redis_timeout_s: float = Field(default=0.05, gt=0, le=10)
+    cache_ttl_s: float = Field(default=3_600, gt=0)
+    #: Answers that each replica keeps itself, for when that server is gone.
+    cache_entries_max: int = Field(default=10_000, ge=1)
     request_timeout_s: float = Field(default=5.0, gt=0, le=300)
     max_queued_requests: int = Field(default=256, ge=1)
     max_ongoing_requests: int = Field(default=64, ge=1)
@@ -82,6 +94,8 @@ class Settings(BaseSettings):
     #: of SmolLM2-135M-Instruct (Q4_1, llama.cpp, one x86 core), not counting its reading of the prompt.
     baseline_model: str = "SmolLM2-135M-Instruct"
     baseline_cpu_s: float = Field(default=0.73, gt=0)
+    #: The share of answers from the cache that are computed anew afterwards, to see whether they still agree.
+    cache_check_rate: float = Field(default=0.001, ge=0, le=1)
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     #: Whether customers' words are logged (at level info; numbers and addresses in them masked).
     log_queries: bool = False
@@ -92,6 +106,10 @@ class Settings(BaseSettings):
         """The API keys, without blanks."""
         keys = (key.strip() for key in self.api_keys.get_secret_value().split(","))
         return frozenset(key for key in keys if key)
+
+    def embedded_dir(self) -> Path:
+        """Folder of the embedded servers' files."""
+        return self.state_dir / "valkey"
 
     def resolved_records_url(self) -> str:
         """SQLAlchemy URL of the order records: a SQLite file in `state_dir` unless told otherwise."""
@@ -127,6 +145,9 @@ def load_settings(**overrides: object) -> Settings:
     secret = settings.token_secret
     if secret is not None and len(secret.get_secret_value().encode()) < 32:
         raise SettingsFault("SLMFLEET_TOKEN_SECRET: at least 32 bytes are needed to sign customer tokens")
+    redis = settings.redis_url
+    if redis is not None and not redis.get_secret_value().startswith(REDIS_SCHEMES):
+        raise SettingsFault(f"SLMFLEET_REDIS_URL: should start with one of {', '.join(REDIS_SCHEMES)}")
     return settings
 
 

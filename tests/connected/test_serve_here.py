@@ -126,10 +126,21 @@ def test_stopped_while_it_starts_it_leaves_nothing_behind(folder: Path) -> None:
         until(lambda: _members(program.process.pid) == [])
 
 
-def test_a_taken_port_is_told_before_anything_starts(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("setting", "instead"),
+    [
+        ("port", "another port"),
+        ("metrics_port", "another SLMFLEET_METRICS_PORT"),
+        ("haproxy_metrics_port", "another SLMFLEET_HAPROXY_METRICS_PORT"),
+    ],
+)
+def test_a_taken_port_is_told_before_anything_starts(folder: Path, setting: str, instead: str) -> None:
+    free = free_ports(3)
+    ports = dict(zip(("port", "metrics_port", "haproxy_metrics_port"), free, strict=True))
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        settings = Settings(fleet_dir=folder, state_dir=folder, port=taken.getsockname()[1])
-        with pytest.raises(SettingsFault, match=r"cannot listen on 127\.0\.0\.1:\d+"):
+        ports[setting] = taken.getsockname()[1]
+        settings = Settings(fleet_dir=folder, state_dir=folder, **ports)  # type: ignore[arg-type]
+        with pytest.raises(SettingsFault, match=rf"cannot listen on 127\.0\.0\.1:\d+: .*choose {instead}"):
             serve_fleet(settings, lambda line: None, WordParts())
 
 

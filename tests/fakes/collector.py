@@ -24,7 +24,10 @@ class Collector(http.server.ThreadingHTTPServer):
     def spans(self) -> list[tuple[str, Any]]:
         """Every span so far, with the service that sent it."""
         return [
-            (resource.resource.attributes[0].value.string_value, span)
+            (
+                {one.key: one.value.string_value for one in resource.resource.attributes}["service.name"],
+                span,
+            )
             for request in self.requests
             for resource in request.resource_spans
             for scope in resource.scope_spans

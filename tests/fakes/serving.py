@@ -28,7 +28,7 @@ from slmfleet.models.contracts import (
 )
 from slmfleet.models.errors import BundleFault, ModelBroken, Unauthenticated
 from slmfleet.models.explain import Scored, explain
-from slmfleet.models.fleet import Fleet, load_fleet
+from slmfleet.models.fleet import Domain, Fleet, load_fleet
 from slmfleet.services.dispatch import Specialist
 from slmfleet.services.fleet_loading import ModelFacts
 from slmfleet.services.guard import RouterModel
@@ -139,6 +139,9 @@ class WordSpecialist:
             cpu_ms=(time.thread_time() - started) * 1e3,
         )
 
+    def reindex(self, domain: Domain) -> None:
+        """It knows no passages."""
+
     def explain(self, text: str) -> Explanation:
         started = time.thread_time()
         if "opaque" in text:
@@ -225,7 +228,7 @@ def word_app(args: dict[str, str]) -> object:
     return build_app(Settings.model_validate(args), WordParts())
 
 
-def write_word_shop(folder: Path) -> Path:
+def write_word_shop(folder: Path, cacheable: str = "never") -> Path:
     """The word shop's fleet.yaml, domains and knowledge, under `folder`. Returns `folder`."""
     wording = (
         "out_of_scope handed_off unsure needs_identity needs_order no_orders unknown_order needs_product "
@@ -243,7 +246,7 @@ def write_word_shop(folder: Path) -> Path:
         (folder / domain / "domain.yaml").write_text(
             f"domain: {domain}\ntitle: {domain.title()}\nintents:\n"
             + "".join(
-                f"  {name}: {{description: {name}, cacheable: never, passages: [{name}]}}\n"
+                f"  {name}: {{description: {name}, cacheable: {cacheable}, passages: [{name}]}}\n"
                 for name in intents
             )
         )

@@ -1,7 +1,7 @@
 """What measuring costs: `python tests/measure/metrics_cost.py`, not a test.
 
-The shop's own pipeline answers real shoppers' texts in this process, in short rounds that alternate between
-measured and not measured, so that whatever else the machine does falls on both alike.
+The shop's own pipeline answers real shoppers' texts in this process, each once measured and once not, in
+random order, so that whatever else the machine does falls on both alike.
 """
 
 from __future__ import annotations
@@ -24,37 +24,43 @@ from slmfleet.services.pipeline import Pipeline, Query
 from slmfleet.services.settings import load_settings
 from slmfleet.services.shipped import ShippedParts
 
-ROUND = 40
 
-
-async def _round(pipeline: Pipeline, texts: list[str], recording: bool) -> tuple[float, float]:
-    """Median milliseconds and mean CPU milliseconds of a query."""
+async def _ask(pipeline: Pipeline, text: str, recording: bool) -> tuple[float, float]:
+    """Milliseconds, and milliseconds of CPU."""
     metrics.record(recording)
-    took_ms, cpu = [], time.process_time()
-    for text in texts:
-        started = time.perf_counter()
-        await pipeline.answer(Query(text))
-        metrics.REQUEST_DURATION.observe(time.perf_counter() - started, "http", "answered")
-        took_ms.append((time.perf_counter() - started) * 1e3)
-    return statistics.median(took_ms), (time.process_time() - cpu) / len(texts) * 1e3
+    started, cpu = time.perf_counter(), time.process_time()
+    await pipeline.answer(Query(text))
+    metrics.REQUEST_DURATION.observe(time.perf_counter() - started, "http", "answered")
+    return (time.perf_counter() - started) * 1e3, (time.process_time() - cpu) * 1e3
 
 
-async def _rounds(pipeline: Pipeline, texts: list[str], pairs: int) -> list[dict[str, float]]:
-    await _round(pipeline, texts[:200], True)
-    found = []
-    for pair in range(pairs):
-        chosen = random.sample(texts, ROUND)
-        order = [True, False] if pair % 2 else [False, True]
-        outcome = {recording: await _round(pipeline, chosen, recording) for recording in order}
-        found.append(
-            {
-                "p50": outcome[True][0] / outcome[False][0],
-                "cpu": outcome[True][1] / outcome[False][1],
-                "p50_ms": outcome[False][0],
-                "cpu_ms": outcome[False][1],
-            }
+async def _pairs(pipeline: Pipeline, texts: list[str]) -> list[dict[bool, tuple[float, float]]]:
+    """Each text asked twice, measured and not, in random order."""
+    for text in texts[:100]:
+        await _ask(pipeline, text, True)
+    return [
+        {recording: await _ask(pipeline, text, recording) for recording in random.sample([True, False], 2)}
+        for text in texts
+    ]
+
+
+def _compared(pairs: list[dict[bool, tuple[float, float]]], place: int) -> dict[str, float]:
+    """Ratio of medians, measured over not, with the 95 % interval of 1,000 resamples."""
+
+    def ratio(chosen: list[dict[bool, tuple[float, float]]]) -> float:
+        on, off = (
+            statistics.median(pair[recording][place] for pair in chosen) for recording in (True, False)
         )
-    return found
+        return on / off
+
+    again = sorted(ratio(random.choices(pairs, k=len(pairs))) for _ in range(1_000))
+    name = ("latency", "cpu")[place]
+    return {
+        f"{name}_ratio": ratio(pairs),
+        f"{name}_ratio_low": again[25],
+        f"{name}_ratio_high": again[974],
+        f"{name}_ms": statistics.median(pair[False][place] for pair in pairs),
+    }
 
 
 def _stages() -> float:
@@ -84,29 +90,26 @@ def _calls() -> float:
     return (time.thread_time() - started) / 5_000 * 1e6
 
 
-def main(pairs: int) -> None:
+def main(queries: int) -> None:
+    """Print what was measured as JSON."""
     with TemporaryDirectory() as state, ThreadPoolExecutor(2) as executor:
         settings = load_settings(state_dir=state)
         texts = bench_texts(load_corpus(load_fleet(settings.fleet_dir)))
         pipeline = load_pipeline(settings, ShippedParts(), executor).pipeline
-        rounds = asyncio.run(_rounds(pipeline, texts, pairs))
-        told: dict[str, float] = {"pairs_of_rounds": pairs, "queries_a_round": ROUND}
-        for name in ("p50", "cpu"):
-            low, middle, high = statistics.quantiles([one[name] for one in rounds], n=4)
-            told |= {f"{name}_ratio": middle, f"{name}_ratio_q1": low, f"{name}_ratio_q3": high}
-            told[f"{name}_ms"] = statistics.median(one[f"{name}_ms"] for one in rounds)
+        pairs = asyncio.run(_pairs(pipeline, random.sample(texts, min(queries, len(texts)))))
+        told: dict[str, float] = {"pairs": len(pairs), **_compared(pairs, 0), **_compared(pairs, 1)}
         told["recording_us_a_query"] = _calls()
 
         async def load() -> None:
             metrics.watch_thread("event_loop")
-            await asyncio.gather(*(pipeline.answer(Query(text)) for text in texts[:64]))
+            for start in range(0, 512, 64):
+                await asyncio.gather(*(pipeline.answer(Query(text)) for text in texts[start : start + 64]))
 
         before, stages = time.process_time(), _stages()
-        for _ in range(8):
-            asyncio.run(load())
+        asyncio.run(load())
         told["stages_of_process_cpu"] = (_stages() - stages) / (time.process_time() - before)
     print(json.dumps({name: round(value, 4) for name, value in told.items()}, indent=1))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 60)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_800)

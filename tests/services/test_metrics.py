@@ -5,18 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from fakes.serving import write_word_shop
+from fakes.sharing import QuotingParts, sharer, sharing_settings
 from fakes.shop import BATCH, Shop
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from slmfleet.models.contracts import Answer, Decision, Reading
+from slmfleet.models.fleet import Fleet
 from slmfleet.services import metrics
+from slmfleet.services.pipeline import Query, Replier
 from slmfleet.services.serve_here import free_ports
+from slmfleet.services.settings import Settings
 
 #: What DESIGN promises, by name and labels; dashboards and rules stand on it.
 PROMISED = {
@@ -152,8 +159,8 @@ def test_whatever_the_labels_series_are_bounded(pairs: list[tuple[str, str]]) ->
     assert metric.series() <= (metrics.MAX_VALUES + 1) * (len(allowed) + 1)
 
 
-def test_a_fleet_of_six_domains_has_under_two_thousand_series() -> None:
-    """Counted without the two labels that another test fills at random."""
+def test_a_fleet_of_six_domains_has_under_four_thousand_series() -> None:
+    """Every combination that labels allow, in one process; a busy replica has a fifth of them."""
     sizes = {name: len(values) for name, values in metrics.LABELS.items() if values is not None}
     sizes |= {"domain": 6 + 4, "outcome": 6 + 12, "type": 4, "reason": 6, "model": 1}
     # a stage belongs to a domain only where a specialist, the router or the reply is concerned
@@ -220,3 +227,51 @@ def test_a_model_is_told_of_when_it_is_loaded(tmp_path: Path) -> None:
         assert value("slmfleet_model_bytes", domain=domain) > 0
         assert value("slmfleet_model_parameters", domain=domain) > 0
     asyncio.run(shop.client.aclose())
+
+
+class FickleParts(QuotingParts):
+    """Says something else once `told` has an entry, as after a change that the cache was not told of."""
+
+    def replier(self, settings: Settings, fleet: Fleet) -> Replier:
+        shipped = super().replier(settings, fleet)
+
+        class Fickle:
+            def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Answer:
+                answer = shipped.reply(query, decision, readings)
+                return replace(answer, text=answer.text + "".join(told))
+
+        return Fickle()
+
+
+#: What FickleParts adds to every answer.
+told: list[str] = []
+
+
+@pytest.mark.parametrize(("changed", "verdict"), [([], "same"), (["!"], "different")])
+async def test_a_hit_is_counted_and_a_sample_of_hits_is_computed_anew(
+    tmp_path: Path, changed: list[str], verdict: str
+) -> None:
+    write_word_shop(tmp_path / "fleet", cacheable="shared")
+    told.clear()
+    names = ["hit", "miss", "bypass", "error"]
+
+    def counts() -> list[float]:
+        return [value("slmfleet_cache_requests_total", result=name) for name in names] + [
+            value("slmfleet_cache_checks_total", result="same"),
+            value("slmfleet_cache_checks_total", result="different"),
+            value("slmfleet_queries_total", domain="shipping", outcome="answered"),
+            value("slmfleet_routes_total", domain="shipping", verdict="dispatched"),
+        ]
+
+    before = counts()
+    async with sharer(sharing_settings(tmp_path, None, cache_check_rate=1.0), FickleParts()) as one:
+        assert (await one.ask("where is a parcel")).cache == "miss"
+        told.extend(changed)
+        assert (await one.ask("where is a parcel")).cache == "hit"
+        assert (await one.ask("where is a parcel", customer="ann")).cache == "bypass"
+        await one.loaded.pipeline.checked()
+    grown = [now - was for now, was in zip(counts(), before, strict=True)]
+    assert grown[:4] == [1, 1, 1, 0]
+    assert grown[4:6] == ([1, 0] if verdict == "same" else [0, 1])
+    assert grown[6] == 3, "answers, whoever made them"
+    assert grown[7] == 3, "the router decided for the miss, the bypass and the sample"

@@ -107,12 +107,12 @@ async def test_a_batch_is_answered_as_its_queries_would_be_one_by_one(shop: Shop
 async def test_sessions_survive_a_reload_that_keeps_them(shop: Shop) -> None:
     from fakes.serving import WordParts
 
-    from slmfleet.services.sessions import SessionsHere
+    from slmfleet.services.shared import SharedState
 
-    kept = SessionsHere(60, 10)
-    shop.loaded = load_pipeline(shop.settings, WordParts(), shop.executor, sessions=kept)
+    kept = SharedState(shop.settings)
+    shop.loaded = load_pipeline(shop.settings, WordParts(), shop.executor, shared=kept)
     await domain_of(shop, "where is my parcel", session_id="s")
-    shop.loaded = load_pipeline(shop.settings, WordParts(), shop.executor, sessions=kept)
+    shop.loaded = load_pipeline(shop.settings, WordParts(), shop.executor, shared=kept)
     assert await domain_of(shop, "how long", session_id="s") == "shipping"
     shop.loaded = load_pipeline(shop.settings, WordParts(), shop.executor)
     assert await domain_of(shop, "how long", session_id="s") == "returns"

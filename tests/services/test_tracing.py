@@ -70,7 +70,9 @@ def test_the_span_goes_on_in_the_process_of_the_specialist(spans: InMemorySpanEx
 
         explain = read
 
-    GuardedSpecialist("shipping", Silent()).read_all([Question("where", False, CALLER), Question("where")])
+    GuardedSpecialist("shipping", Silent()).read_all(
+        [Question("where", traceparent=CALLER), Question("where")]
+    )
     first, second = spans.get_finished_spans()
     assert f"{first.context.trace_id:032x}" == CALLER.split("-")[1]
     assert second.parent is None

@@ -1,0 +1,372 @@
+"""Answers that anyone may get, kept for whoever asks the same again: before any model runs.
+
+An answer is kept only when nothing in it is anybody's: no slots, no records, no customer, no conversation,
+and every intent marked `cacheable: shared`. It is found again by the exact text (case-folded), never by a
+text that is merely near. It holds for the models that gave it, which are in its key, and for the knowledge
+that it quotes, which is checked each time.
+
+The server keeps answers for all replicas, and each replica those that it met. From its own it answers while
+whoever changes knowledge would wait for it (services/replica.py), or while the server is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import re
+import time
+import unicodedata
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import orjson
+from cachetools import TLRUCache
+
+from slmfleet.models.errors import Unreachable
+from slmfleet.models.fleet import Fleet
+from slmfleet.models.slots import exact_slots
+from slmfleet.services import metrics
+from slmfleet.services.keyspace import EVERYTHING, Keyspace, token
+from slmfleet.services.knowledge_here import KnowledgeHere
+from slmfleet.services.pipeline import Answered, Query
+from slmfleet.services.redis_link import RedisLink
+from slmfleet.services.schemas import AnswerBody, CostBody
+from slmfleet.services.sessions import Turn
+
+#: Part of each key: another one when an entry's form changes.
+SCHEMA: Final = 1
+
+#: Seconds that "I can't help with that" is kept: long enough for a burst, too short to hide a repair.
+_NEGATIVE_TTL_S: Final = (30.0, 60.0)
+_JITTER: Final = 0.1
+#: How long one who computes holds off the others, and how often those look.
+_LEASE_MS: Final = 2_000
+_LOOK_EVERY_S: Final = 0.005
+#: Locales whose keys are remembered.
+_LOCALES: Final = 64
+#: An address, or the digits of an order: such a text is somebody's own, and need not even be looked up.
+_PERSONAL: Final = re.compile(r"@|\d{5}")
+
+
+@dataclass
+class CacheCounts:
+    """What came of each query since this process started. `unreachable`: looked up without the server.
+
+    `by_domain`: hits that the server has not been told of yet.
+    """
+
+    hit: int = 0
+    miss: int = 0
+    bypass: int = 0
+    unreachable: int = 0
+    by_domain: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A kept answer. `versions`: domain -> the version of its knowledge that the answer stands on; `until`:
+    when it ends, in seconds since 1970.
+    """
+
+    body: dict[str, Any]
+    versions: dict[str, str]
+    turn: dict[str, Any] | None
+    until: float
+
+    @property
+    def ttl_s(self) -> float:
+        """Seconds until it ends."""
+        return max(0.0, self.until - time.time())
+
+    @property
+    def domains(self) -> list[str]:
+        """Domains whose knowledge is quoted; `-` stands for an answer that quotes none."""
+        return list(self.versions) or ["-"]
+
+    def packed(self) -> bytes:
+        """As the server keeps it."""
+        return orjson.dumps(asdict(self))
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Entry:
+        """From what the server kept."""
+        return cls(**orjson.loads(packed))
+
+
+def text_key(text: str) -> str:
+    """32 hex digits of a text: equal for texts that differ in case, form of characters or white space."""
+    plain = " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
+    return hashlib.sha256(plain.encode()).hexdigest()[:32]
+
+
+def models_key(fleet: Fleet, models: Mapping[str, str], locale: str) -> str:
+    """16 hex digits of everything but text and knowledge that an answer depends on.
+
+    `models`: name -> version of the router's bundle and of each specialist's.
+    """
+    said = [SCHEMA, fleet.config.model_dump(mode="json"), sorted(models.items()), locale]
+    return hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
+
+
+class SharedAnswers:
+    """The cache of one loaded fleet: `Cache` for its pipeline.
+
+    `here` are the answers that this process keeps, which outlive a reload as their keys tell them apart.
+    `models`: what `models_key` needs; None while it is not known, and nothing is kept then. `level`: whether
+    the knowledge here is certainly what was last published.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        knowledge: KnowledgeHere,
+        models: Callable[[], Mapping[str, str] | None],
+        here: AnswersHere,
+        link: RedisLink | None,
+        counts: CacheCounts,
+        ttl_s: float,
+        core_watts: float,
+        level: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._fleet = fleet
+        self._knowledge = knowledge
+        self._models = models
+        self._here = here
+        self._link = link
+        self._counts = counts
+        self._ttl_s = ttl_s
+        self._core_watts = core_watts
+        self._level = level
+        self._keys = Keyspace(fleet.config.retailer)
+        self._locales: dict[str, tuple[Mapping[str, str], str]] = {}
+        self._computing: dict[str, asyncio.Future[Entry | None]] = {}
+
+    async def answered(self, query: Query, compute: Callable[[], Awaitable[Answered]]) -> Answered:
+        """The kept answer to `query`, or what `compute` makes, kept if it may be. Raises what that raises."""
+        started, cpu_started = time.perf_counter(), time.thread_time()
+        models = self._models()
+        if models is None or query.history or _PERSONAL.search(query.text):
+            await self.bypass()
+            return await compute()
+        key = f"{self._models_key(models, query.locale)}:{text_key(query.text)}"
+        entry = self._here.get(key) if self._level() else None
+        cpu_s = time.thread_time() - cpu_started
+        if entry is not None and self._holds(entry):
+            return self._hit(query, entry, started, cpu_s)
+        other = self._computing.get(key)
+        if other is not None:
+            # Shielded: one who waits and goes away must not take the answer from the rest.
+            entry = await asyncio.shield(other)
+            if entry is not None and self._holds(entry):
+                return self._hit(query, entry, started, cpu_s)
+            return self._judged(query, await self._computed(compute), models)[0]
+        mine = self._computing[key] = asyncio.get_running_loop().create_future()
+        lease = token()
+        entry, stores = None, False
+        try:
+            entry, stores = await self._look_up(key, lease)
+            if entry is not None:
+                return self._hit(query, entry, started, cpu_s)
+            answered, entry = self._judged(query, await self._computed(compute), models)
+            if entry is not None:
+                self._here.keep(key, entry)
+            return answered
+        finally:
+            del self._computing[key]
+            mine.set_result(entry)
+            if stores:
+                # Whoever asked does not wait for it, and may be gone; it is done all the same.
+                task = asyncio.ensure_future(self._store(key, lease, entry))
+                self._here.background.add(task)
+                task.add_done_callback(self._here.background.discard)
+
+    async def bypass(self) -> None:
+        """Return once this process answers from what was last published as known.
+
+        While the server counts this replica as alive, whoever changes knowledge waits for it, and nothing
+        has to be asked.
+        """
+        self._counts.bypass += 1
+        if self._level():
+            return
+        try:
+            tokens = await self._call(lambda link: link.call(self._keys.tokens))
+        except Unreachable:
+            await self._knowledge.look()
+            return
+        if tokens is not None:
+            await self._follow(tokens)
+
+    async def _computed(self, compute: Callable[[], Awaitable[Answered]]) -> tuple[Answered, dict[str, str]]:
+        """The answer, and the version of each domain's knowledge from before it was computed."""
+        versions = {domain: self._knowledge.version(domain) for domain in self._fleet.domains}
+        return await compute(), versions
+
+    def _judged(
+        self, query: Query, computed: tuple[Answered, dict[str, str]], models: Mapping[str, str]
+    ) -> tuple[Answered, Entry | None]:
+        """The answer with its verdict, and what is kept of it."""
+        answered, versions = computed
+        entry = self._entry(query, answered, versions, models)
+        if entry is None:
+            self._counts.bypass += 1
+            return answered, None
+        self._counts.miss += 1
+        return Answered(answered.body.model_copy(update={"cache": "miss"}), answered.turn), entry
+
+    async def _look_up(self, key: str, lease: str) -> tuple[Entry | None, bool]:
+        """A kept answer that holds; else whether what this query computes is to be stored."""
+        deadline = time.monotonic() + _LEASE_MS / 1e3
+        while True:
+            try:
+                found = await self._call(
+                    lambda link: link.call(lambda client: self._keys.look_up(client, key, lease, _LEASE_MS))
+                )
+            except Unreachable:
+                self._counts.unreachable += 1
+                if self._link is not None:
+                    metrics.CACHE_REQUESTS.add(1, "error")
+                await self._knowledge.look()
+                entry = self._here.get(key)
+                return (entry if entry is not None and self._holds(entry) else None), False
+            if found.generations is not None:
+                await self._follow(found.generations)
+            if found.entry is not None:
+                entry = Entry.unpacked(found.entry)
+                if not self._holds(entry):
+                    return None, True  # each who finds it computes it, and writes it over
+                self._here.keep(key, entry)
+                return entry, False
+            if found.leased or time.monotonic() > deadline:
+                return None, found.leased
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _call(self, command: Callable[[RedisLink], Awaitable[Any]]) -> Any:
+        if self._link is None:
+            raise Unreachable("no server for the cache is set")
+        return await command(self._link)
+
+    async def _follow(self, tokens: Mapping[str, str]) -> None:
+        if not self._knowledge.level_with(tokens):
+            await self._knowledge.catch_up(tokens)
+        self._here.follow(tokens.get(EVERYTHING, ""))
+
+    async def _store(self, key: str, lease: str, entry: Entry | None) -> None:
+        packed = b"" if entry is None else entry.packed()
+        ttl_ms = 0 if entry is None else max(1, int(entry.ttl_s * 1e3))
+        try:
+            await self._call(
+                lambda link: link.call(lambda client: self._keys.store(client, key, lease, packed, ttl_ms))
+            )
+        except Unreachable:
+            return
+
+    def _models_key(self, models: Mapping[str, str], locale: str) -> str:
+        known = self._locales.get(locale)
+        if known is None or known[0] is not models:
+            if len(self._locales) > _LOCALES:
+                self._locales.clear()
+            known = self._locales[locale] = (models, models_key(self._fleet, models, locale))
+        return known[1]
+
+    def _holds(self, entry: Entry) -> bool:
+        return all(
+            domain in self._fleet.domains and self._knowledge.version(domain) == version
+            for domain, version in entry.versions.items()
+        )
+
+    def _entry(
+        self, query: Query, answered: Answered, versions: Mapping[str, str], models: Mapping[str, str]
+    ) -> Entry | None:
+        """What is kept of an answer; None when it must not be.
+
+        `versions` are those from before it was computed.
+        """
+        body = answered.body
+        domains = {part.domain for part in body.parts}
+        if not self._shareable(body) or exact_slots(query.text, self._fleet.gazetteers):
+            return None
+        used = [body.route.model, *(part.model for part in body.parts)]
+        if any(models.get(model.name) != model.version for model in used):
+            return None  # a bundle was replaced meanwhile
+        if any(self._knowledge.version(domain) != versions[domain] for domain in domains):
+            return None
+        ttl_s = random.uniform(1 - _JITTER, 1 + _JITTER) * self._ttl_s  # noqa: S311
+        if body.status != "answered":
+            ttl_s = min(ttl_s, random.uniform(*_NEGATIVE_TTL_S))  # noqa: S311
+        turn = None if answered.turn is None else asdict(answered.turn)
+        kept = body.model_dump(mode="json", exclude={"id", "session_id", "cache", "cost", "explanation"})
+        return Entry(
+            kept, {domain: versions[domain] for domain in sorted(domains)}, turn, time.time() + ttl_s
+        )
+
+    def _shareable(self, body: AnswerBody) -> bool:
+        """Whether an answer is nobody's own: what is shared, or a no that anyone would have got."""
+        for part in body.parts:
+            domain = self._fleet.domains.get(part.domain)
+            if domain is None or domain.config.intents[part.intent].cacheable != "shared" or part.slots:
+                return False
+            if any(evidence.kind != "knowledge" for evidence in part.evidence):
+                return False
+        return body.status in ("answered", "handed_off", "out_of_scope") and all(
+            part.status in ("answered", "handed_off") for part in body.parts
+        )
+
+    def _hit(self, query: Query, entry: Entry, started: float, cpu_s: float) -> Answered:
+        cpu_started = time.thread_time()
+        self._counts.hit += 1
+        for domain in entry.domains:
+            self._counts.by_domain[domain] = self._counts.by_domain.get(domain, 0) + 1
+        turn = None if entry.turn is None else Turn.from_json(entry.turn)
+        free = CostBody(latency_ms=0, cpu_ms=0, energy_mj=0, energy_source="estimated")
+        body = AnswerBody.model_validate(
+            {
+                **entry.body,
+                "id": uuid.uuid4().hex,
+                "cache": "hit",
+                "session_id": query.session_id,
+                "cost": free,
+            }
+        )
+        cpu_ms = (cpu_s + time.thread_time() - cpu_started) * 1e3
+        cost = CostBody(
+            latency_ms=round((time.perf_counter() - started) * 1e3, 3),
+            cpu_ms=round(cpu_ms, 3),
+            energy_mj=round(cpu_ms * self._core_watts, 3),
+            energy_source="estimated",
+        )
+        return Answered(body.model_copy(update={"cost": cost}), turn)
+
+
+class AnswersHere:
+    """Answers in this process: at most `limit`, those used longest ago forgotten first."""
+
+    def __init__(self, limit: int) -> None:
+        def ends(key: str, entry: Entry, now: float) -> float:
+            return now + entry.ttl_s
+
+        self._held: TLRUCache[str, Entry] = TLRUCache(limit, ends, time.monotonic)
+        self._epoch = ""
+        #: What is still being stored.
+        self.background: set[asyncio.Future[None]] = set()
+
+    def get(self, key: str) -> Entry | None:
+        """The entry, if it is kept still."""
+        entry: Entry | None = self._held.get(key)
+        return entry
+
+    def keep(self, key: str, entry: Entry) -> None:
+        """Keep an entry for its time."""
+        self._held[key] = entry
+
+    def follow(self, epoch: str) -> None:
+        """Forget everything when another epoch has begun."""
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._held.clear()
+
+    def __len__(self) -> int:
+        return len(self._held)

@@ -1,0 +1,42 @@
+"""What the commands have in common: their options, and how a fault is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from slmfleet.models.errors import SlmfleetError
+
+FleetOption = Annotated[
+    Path | None, typer.Option("--fleet", help="The retailer's folder; the demonstration shop by default.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """A fault is told in its own words, without a traceback; exit code 2."""
+    try:
+        yield
+    except SlmfleetError as error:
+        errors.print(str(error), markup=False, style="red")
+        raise typer.Exit(2) from None
+
+
+def progress() -> Progress:
+    """A bar on standard error, where somebody looks at it."""
+    return Progress(
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=errors,
+        disable=not errors.is_terminal,
+    )
