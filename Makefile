@@ -4,13 +4,31 @@ VENV := .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE := 1
 
-.PHONY: up test lint train evaluate check storm clean
+.PHONY: up test test-deploy test-image test-nodes chart deploy-tools lint train evaluate check storm clean
 
 up: $(VENV)/.serving  ## serve the demonstration shop on http://127.0.0.1:8080
 	$(BIN)/slmfleet up
 
 test: $(VENV)/.dev lint  ## lint, types, imports and every test
 	$(BIN)/pytest
+
+# Where the chart's tests find the CRDs of KubeRay, KEDA and the Prometheus operator; skipped without.
+export SLMFLEET_CRDS ?=
+
+test-deploy: $(VENV)/.dev deploy-tools  ## chart, images and compose, with the tools their operators use
+	$(BIN)/pytest tests/deploy
+
+test-image: $(VENV)/.dev  ## build the image and ask the fleet inside it (root, buildah, debootstrap; 10 minutes)
+	$(BIN)/python tests/deploy/build_image.py
+
+test-nodes: $(VENV)/.dev deploy-tools  ## lose replicas and nodes of a real Ray cluster under load (10 minutes)
+	SLMFLEET_TEST_NODES=1 $(BIN)/pytest tests/deploy/test_nodes.py -s
+
+chart: $(VENV)/.dev  ## write the chart's README and the copies it carries
+	$(BIN)/python deploy/chart.py
+
+deploy-tools: $(BIN)/python  ## helm 3 and 4, docker compose, checkov, into .tools
+	PYTHON=$(BIN)/python deploy/tools.sh .tools
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -46,4 +64,4 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	touch $@ $(VENV)/.serving
 
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) .tools dist build

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from slmfleet.models.errors import BundleFault
+from slmfleet.models.onnx_runtime import ort
 
 #: Word pieces read of one text, start and end marks included. Of a longer text the beginning and the end
 #: are read (the middle of a long complaint says least), so that 2,000 characters cost no more than these.

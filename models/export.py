@@ -8,12 +8,10 @@ from pathlib import Path
 
 import onnx
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from tokenizers import Tokenizer
 
 from slmfleet.models.bundle import MODEL_FILE, TOKENIZER_FILE
-from slmfleet.models.encoder import Encoder
+from slmfleet.models.encoder import Encoder  # loads onnx_runtime
 from slmfleet.models.network import MultiHeadEncoder
 
 OPSET = 17
@@ -22,6 +20,10 @@ OPSET = 17
 def export_int8(network: MultiHeadEncoder, path: Path) -> None:
     """Write the network as a dynamically quantised graph. Weights take 7 bits, so that the products do not
     overflow on processors without VNNI: the same bundle must decide alike on every machine."""
+    # Here, so that slmfleet.models.onnx_runtime is loaded first.
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
     with tempfile.TemporaryDirectory() as folder:
         exact = Path(folder) / "model.onnx"
         export_fp32(network, exact)

@@ -8,10 +8,11 @@ import contextlib
 import io
 import logging
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray import serve
-from ray.serve.config import BackpressureConfig, HTTPOptions
+from ray.serve.config import AutoscalingConfig, BackpressureConfig, HTTPOptions
 from ray.serve.schema import LoggingConfig
 
 from slmfleet.services.deployments import GatewayReplica, SpecialistReplica, UserConfig
@@ -23,6 +24,9 @@ from slmfleet.services.shipped import ShippedParts
 _REPLICA_CPUS = 0.05
 #: Requests beyond the gateway's own admission that Ray lets in: health checks, refusals on their way out.
 _SLACK = 64
+#: A specialist computes one text at a time, and a call carries all texts that waited: two calls under way
+#: keep it busy, more mean that texts wait.
+_CALLS_A_REPLICA = 2.0
 _OBJECT_STORE_BYTES = 100_000_000
 _APP = "slmfleet"
 
@@ -32,6 +36,8 @@ def build_app(
 ) -> serve.Application:
     """The application for `settings`, from the shipped parts unless told otherwise.
 
+    Placement `split` gives a deployment `specialist-<domain>` for each domain of the fleet, which a Serve
+    config may scale one by one; `specialist_max_replicas` must then be at least the largest maximum.
     A Serve config that gives the deployments another `user_config: {revision: ...}` makes every replica load
     its bundles anew without a restart.
     Raises FleetFault, and SettingsFault when customer tokens cannot be verified.
@@ -53,10 +59,7 @@ def build_app(
     remotes = None
     if settings.placement == "split":
         specialist = serve.deployment(
-            SpecialistReplica,
-            num_replicas=settings.specialist_replicas,
-            max_ongoing_requests=_SLACK,
-            **everywhere,
+            SpecialistReplica, **_scale(settings), max_ongoing_requests=_SLACK, **everywhere
         )
         remotes = {
             domain: specialist.options(name=f"specialist-{domain}").bind(settings, parts, domain)
@@ -73,6 +76,17 @@ def build_app(
         **everywhere,
     )
     return gateway.bind(settings, parts, remotes)
+
+
+def _scale(settings: Settings) -> dict[str, Any]:
+    """How a specialist is scaled: between two bounds by the calls under way to it, or not at all."""
+    fewest, most = settings.specialist_replicas, settings.specialist_max_replicas
+    if most <= fewest:
+        return {"num_replicas": fewest}
+    scale = AutoscalingConfig(
+        min_replicas=fewest, max_replicas=most, target_ongoing_requests=_CALLS_A_REPLICA
+    )
+    return {"autoscaling_config": scale}
 
 
 def fleet(args: Settings) -> serve.Application:

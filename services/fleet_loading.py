@@ -180,7 +180,7 @@ def load_pipeline(
         dispatcher = SplitDispatcher(
             remotes,
             max_waiting=settings.max_queued_requests,
-            lanes=settings.specialist_replicas,
+            lanes=max(settings.specialist_replicas, settings.specialist_max_replicas),
             knowledge={name: domain.knowledge_digest for name, domain in fleet.domains.items()},
         )
 

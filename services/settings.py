@@ -25,6 +25,8 @@ RAY_ENVIRONMENT = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
     "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+    # On a busy or slow machine a proxy takes longer to start than Ray's 5 s, after which it is killed.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "30",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",
     "RAY_AUTH_MODE": "disabled",
@@ -33,6 +35,7 @@ RAY_ENVIRONMENT = {
     # Puts services/edge.py before Serve's own reading of a request, in each replica.
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "slmfleet.services.edge.serve_middlewares",
     "HF_HUB_OFFLINE": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
 
@@ -53,6 +56,9 @@ class Settings(BaseSettings):
     placement: Literal["colocated", "split"] = "colocated"
     gateway_replicas: int = Field(default=1, ge=1, le=64)
     specialist_replicas: int = Field(default=1, ge=1, le=64)
+    #: Up to how many replicas Ray Serve may scale any specialist; no scaling when not above the field before.
+    #: A gateway replica keeps at most that many calls to a specialist under way.
+    specialist_max_replicas: int = Field(default=1, ge=1, le=64)
     records_url: str | None = None
     #: Comma-separated API keys. Required when `host` is not a loopback address.
     api_keys: SecretStr = SecretStr("")

@@ -1,0 +1,17 @@
+"""ONNX Runtime, kept from telling anybody anything.
+
+Its wheels keep an id of the machine and send what is run to their maker. The only switch that stops both is
+this variable, and only before the library is loaded: `disable_telemetry_events()` comes too late. So it is
+set here, in the one place outside settings.py that touches the environment, and everyone imports `ort` from
+here.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime as ort
+
+__all__ = ["ort"]
