@@ -1,4 +1,4 @@
-"""One command, `slmfleet`: up ask explain train evaluate bench compare check token cache consume publish dead."""
+"""One command, `slmfleet`: up ask explain train evaluate bench compare check token cache consume dead ..."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def compare(
     from slmfleet.services.comparing import progress_bar
     from slmfleet.services.comparison import Prices, printed
 
-    with _plainly():
+    with plainly():
         settings = load_settings(fleet_dir=fleet, price_core_hour=price_core_hour)
         with progress_bar() as progress:
             result = compared(
