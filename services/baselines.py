@@ -8,7 +8,7 @@ from slmfleet.models.baseline import Baseline
 from slmfleet.models.errors import BaselineFault
 from slmfleet.services.settings import Settings
 
-_EXTRAS = {"xllamacpp": "gguf", "torch": "transformers", "transformers": "transformers", "httpx": "compare"}
+_EXTRAS = {"xllamacpp": "gguf", "torch": "transformers", "transformers": "transformers"}
 
 
 def is_url(where: str) -> bool:
