@@ -65,7 +65,7 @@ def main() -> None:
     _buildah("build", "--quiet", "--pull-never", "--format=docker", f"--build-arg=BASE={_BASE}", *mounts,
              "--file=deploy/Dockerfile", f"--tag={_IMAGE}", ".")  # fmt: skip
     print(_buildah("images", _IMAGE))
-    container = _buildah("from", "--pull-never", _IMAGE)
+    container = _buildah("from", "--ulimit=nofile=65536:65536", "--pull-never", _IMAGE)
     try:
         answer = json.loads(_buildah("run", container, "--", "bash", "-c", _ASK))
     finally:
