@@ -185,7 +185,7 @@ def test_head_and_workers_have_rays_variables_before_ray_starts(values: Path) ->
 
 @case
 def test_variables_of_the_fleet_are_settings(values: Path) -> None:
-    known = {f"SLMFLEET_{name.upper()}" for name in Settings.model_fields} | _BEING_MADE
+    known = {f"SLMFLEET_{name.upper()}" for name in Settings.model_fields}
     for name, pod in pods(rendered(values)):
         for container in _containers(pod):
             for each in container.get("env", []):
@@ -307,6 +307,4 @@ def test_a_claim_is_mounted_where_the_fleet_is_read() -> None:
             assert mount["readOnly"] is True
 
 
-#: Read by the commands that other branches bring.
-_BEING_MADE = {"SLMFLEET_REDIS_URL", "SLMFLEET_BROKER_URL", "SLMFLEET_LEDGER_URL"}
 pytestmark = pytest.mark.filterwarnings("error")
