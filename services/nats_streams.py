@@ -102,11 +102,12 @@ class NatsStreams:
         self.broker.publisher(stream, title=stream, description=kind.__doc__, schema=kind)
 
     async def prepare(self) -> None:
-        """Connect, and make streams and consumers. Raises Unreachable."""
+        """Connect once, and make streams and consumers. Raises Unreachable."""
         try:
-            self._connection = await nats.connect(
-                self._url, connect_timeout=_CONNECT_WITHIN_S, max_reconnect_attempts=-1
-            )
+            if self._connection is None:
+                self._connection = await nats.connect(
+                    self._url, connect_timeout=_CONNECT_WITHIN_S, max_reconnect_attempts=-1
+                )
             self._jetstream = self._connection.jetstream()
             for subject, name in _NAMES.items():
                 queue = subject in (QUERIES, CHANGES)
