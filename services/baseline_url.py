@@ -1,4 +1,4 @@
-"""A baseline behind an OpenAI-compatible URL. Needs the extra `compare`."""
+"""A baseline behind an OpenAI-compatible URL."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The one connection of a process to the cache's server, which may be gone at any time.
 
-A query must never wait for a server that is down: time-outs are short, nothing is tried twice, and after a
+A query must never wait for a server that is down: time-outs are short, no query tries twice, and after a
 failure nothing is tried at all until the server has answered again to `probe`, which runs behind the scenes.
 """
 
@@ -13,7 +13,7 @@ from typing import TypeVar
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError
 
 from slmfleet.models.errors import Unreachable
 
@@ -54,7 +54,12 @@ class RedisLink:
     async def probe(self, command: Callable[[Redis], Awaitable[T]]) -> T:
         """As `call`, but also tried while the breaker is open, which it closes. Raises Unreachable."""
         try:
-            answer = await command(self.client)
+            try:
+                answer = await command(self.client)
+            except ConnectionError:
+                # Perhaps of a connection that a server had which was started again since.
+                await self.client.connection_pool.disconnect(inuse_connections=False)
+                answer = await command(self.client)
         except (RedisError, OSError) as error:
             if not self.open:
                 log.warning("the cache's server cannot be reached, each replica uses its own: %s", error)

@@ -27,8 +27,8 @@ CONVERSATIONS: list[dict[str, Any]] = json.loads(
 
 
 def decision(answer: dict[str, Any]) -> dict[str, Any]:
-    """What must be equal on every channel: all but the id and the cost."""
-    return {name: value for name, value in answer.items() if name not in ("id", "cost")}
+    """What must be equal on every channel: all but the id, the cost and where it was kept."""
+    return {name: value for name, value in answer.items() if name not in ("id", "cost", "cache")}
 
 
 def test_up_prints_what_is_loaded_and_a_line_to_try(served: Served) -> None:

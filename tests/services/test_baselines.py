@@ -83,7 +83,6 @@ def test_what_is_neither_is_a_fault(tmp_path: Path) -> None:
     [
         ("model.gguf", "xllamacpp", "gguf"),
         (".", "torch", "transformers"),
-        ("http://x/v1", "httpx", "compare"),
     ],
 )
 def test_a_missing_extra_is_named(

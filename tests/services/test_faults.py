@@ -131,7 +131,7 @@ async def test_readiness_names_the_broken_model(shop: Shop, name: str) -> None:
 
 
 def test_every_error_has_a_row_or_is_internal() -> None:
-    internal = {"FleetFault", "BundleFault", "DataFault", "BaselineFault", "SettingsFault"}
+    internal = {"FleetFault", "BundleFault", "DataFault", "BaselineFault", "SettingsFault", "EventFault"}
     kinds = {kind for base in SlmfleetError.__subclasses__() for kind in (base, *base.__subclasses__())}
     assert {kind.__name__ for kind in kinds - set(PROBLEMS)} == internal
     assert PROBLEMS[Overloaded][0] == 429
