@@ -12,7 +12,7 @@ from rich.console import Console
 
 from slmfleet.models.errors import FleetFault, SettingsFault, SlmfleetError
 from slmfleet.services import cache_cli, cli_events
-from slmfleet.services.cli_options import FleetOption, JsonOption, errors, plainly
+from slmfleet.services.cli_options import FleetOption, JsonOption, errors, plainly, progress
 from slmfleet.services.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -135,7 +135,9 @@ def evaluate(
             return
         if report is not None:
             raise SettingsFault("--report keeps the results of a published data set: name one with --suite")
-        result = evaluation(folder)
+        with progress() as bar:
+            task = bar.add_task("rows", total=None)
+            result = evaluation(folder, lambda done, total: bar.update(task, completed=done, total=total))
         if as_json:
             print(result.model_dump_json(indent=2))
         else:

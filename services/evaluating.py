@@ -10,9 +10,11 @@ from rich.console import Group
 from rich.table import Table
 
 from slmfleet.models.bundle import size_bytes
+from slmfleet.models.contracts import Decision
 from slmfleet.models.data import load_corpus
 from slmfleet.models.evaluate import Share, by_source, evaluate_specialist
 from slmfleet.models.fleet import load_fleet
+from slmfleet.models.suite import Progress
 from slmfleet.router.evaluate import evaluate_router
 from slmfleet.services.asking import load_models
 
@@ -80,14 +82,23 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 4)
 
 
-def evaluation(folder: Path) -> Evaluation:
+def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> Evaluation:
     """Evaluate the bundles of the fleet in `folder`. Raises FleetFault, DataFault, BundleFault."""
     fleet = load_fleet(folder)
     corpus = load_corpus(fleet)
     router, specialists = load_models(fleet)
+    done, total = 0, len(corpus.test) + sum(len(corpus.of(name).test) for name in specialists)
+    groups = by_source(corpus.test)
+    decisions: dict[str, list[Decision]] = {}
+    for source, rows in groups.items():
+        decisions[source] = [router.route(row.text) for row in rows]
+        done += len(rows)
+        progress(done, total)
+    groups["all"] = [row for rows in groups.values() for row in rows]
+    decisions["all"] = [decision for made in decisions.values() for decision in made]
     router_figures = []
-    for source, rows in [*by_source(corpus.test).items(), ("all", list(corpus.test))]:
-        routed = evaluate_router(router, rows)
+    for source, rows in groups.items():
+        routed = evaluate_router(rows, decisions[source])
         router_figures.append(
             RouterFigures(
                 source=source,
@@ -102,6 +113,8 @@ def evaluation(folder: Path) -> Evaluation:
     for name, specialist in specialists.items():
         for source, rows in by_source(corpus.of(name).test).items():
             read = evaluate_specialist(specialist, rows)
+            done += len(rows)
+            progress(done, total)
             specialist_figures.append(
                 SpecialistFigures(
                     domain=name,
