@@ -58,12 +58,18 @@ class Changes:
         await self._link.close()
 
     async def _late(self, client: Redis, domain: str, wanted: str) -> int:
-        """How many replicas that live have not indexed the token `wanted` or a later one of `domain`."""
+        """How many replicas that live have not indexed the token `wanted` or a later one of `domain`.
+
+        One more while the server may not have heard of all. Raises Unreachable when it has lost the token.
+        """
+        unheard = await self._keys.is_new(client)
         heard = await self._keys.replicas_heard(client)
-        latest = (await self._keys.tokens(client) or {}).get(domain, wanted)
+        latest = (await self._keys.tokens(client) or {}).get(domain)
+        if latest is None:
+            raise Unreachable(f"the cache's server has lost the news of {domain}")
         if any(domain in state["faults"] for state in heard):
             raise Unreachable(f"a replica cannot serve the new {domain}; its log says why")
-        return sum(state["tokens"].get(domain) not in (wanted, latest) for state in heard)
+        return unheard + sum(state["tokens"].get(domain) not in (wanted, latest) for state in heard)
 
 
 def redis_url(settings: Settings) -> str:

@@ -3,6 +3,7 @@
 Everything of a retailer has one hash tag, so that it lies in one slot of a cluster.
 
     slmfleet:{retailer}:generations          JSON, domain -> token; another token, other knowledge
+    slmfleet:{retailer}:new                  while replicas may live that this server has not heard of
     slmfleet:{retailer}:answer:MODELS:TEXT   an entry: see services/cache.py
     slmfleet:{retailer}:lease:MODELS:TEXT    who computes that answer now
     slmfleet:{retailer}:replicas             when each replica was last heard of
@@ -43,11 +44,12 @@ if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
 return 1
 """
-#: Give some domains another token.
+#: Give some domains another token. A server without any was just started, or has lost all it knew.
 _RENEW: Final = """
 local held = redis.call('GET', KEYS[1])
+if not held then redis.call('SET', KEYS[2], '1', 'PX', ARGV[1]) end
 local tokens = held and cjson.decode(held) or {}
-for index = 1, #ARGV, 2 do
+for index = 2, #ARGV, 2 do
   tokens[ARGV[index]] = ARGV[index + 1]
 end
 redis.call('SET', KEYS[1], cjson.encode(tokens))
@@ -76,6 +78,7 @@ class Keyspace:
         tag = re.sub(r"[^a-z0-9]+", "-", retailer.casefold()).strip("-") or "shop"
         self.prefix = f"slmfleet:{{{tag}}}:"
         self.generations = f"{self.prefix}generations"
+        self.new = f"{self.prefix}new"
         self.replicas = f"{self.prefix}replicas"
         self.hits = f"{self.prefix}hits"
 
@@ -124,8 +127,12 @@ class Keyspace:
         """Give each of `domains` a new token. Returns those tokens."""
         fresh = {domain: token() for domain in domains}
         pairs = [each for pair in fresh.items() for each in pair]
-        await client.eval(_RENEW, 1, self.generations, *pairs)
+        await client.eval(_RENEW, 2, self.generations, self.new, str(int(LEASE_S * 1e3)), *pairs)
         return fresh
+
+    async def is_new(self, client: Redis) -> bool:
+        """Whether a replica may count itself alive that this server has not heard of: it may have lost it."""
+        return bool(await client.exists(self.new))
 
 
 def _tokens(stored: bytes | None) -> dict[str, str] | None:

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from fakes.serving import write_word_shop
 from fakes.sharing import end, replica_program, sharer, sharing_settings
+from redis.asyncio import Redis
 
 from slmfleet.models.errors import FleetFault, NotFound, Unreachable
 from slmfleet.models.fleet import load_fleet
 from slmfleet.services.changes import Changes
 from slmfleet.services.embedded_valkey import EmbeddedValkey
+from slmfleet.services.keyspace import Keyspace
 from slmfleet.services.knowledge_here import Following
 
 ASKED = "where is a parcel"
@@ -154,7 +156,6 @@ async def test_a_server_that_lost_everything_brings_nothing_stale_back(folder: P
             server.start()
             write(folder, "shipping", "track", "Tracking anew.")
             await changes.knowledge_changed("shipping")
-            await one.shared.beat()
             assert (await one.ask(ASKED)).text == "Tracking anew."
             server.kill()
             with pytest.raises(Unreachable):
@@ -162,6 +163,30 @@ async def test_a_server_that_lost_everything_brings_nothing_stale_back(folder: P
             await changes.close()
     finally:
         server.stop()
+
+
+async def test_a_server_that_loses_the_news_of_a_change_is_told_again(
+    folder: Path, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = sharing_settings(folder, valkey)
+    async with sharer(settings) as one:
+        changes = Changes(settings)
+        await one.ask(ASKED)
+        renew = Keyspace.renew
+
+        async def renew_and_lose(self: Keyspace, client: Redis, *domains: str) -> dict[str, str]:
+            fresh = await renew(self, client, *domains)
+            await client.flushall()
+            return fresh
+
+        write(folder, "shipping", "track", "Tracking anew.")
+        with monkeypatch.context() as lossy:
+            lossy.setattr(Keyspace, "renew", renew_and_lose)
+            with pytest.raises(Unreachable, match="lost the news"):
+                await changes.knowledge_changed("shipping")
+        await changes.knowledge_changed("shipping")
+        assert (await one.ask(ASKED)).text == "Tracking anew."
+        await changes.close()
 
 
 async def test_an_order_is_never_answered_from_a_cache(folder: Path, valkey: str) -> None:
