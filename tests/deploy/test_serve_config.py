@@ -127,10 +127,12 @@ def on_nodes(script: str, seconds: float, values: Path | None = None, **more: An
         "spec": spec, "config": parse(spec["serveConfigV2"])[0], "environment": variables(documents),
         "key": "key-two", **more,
     }  # fmt: skip
+    # Without what clusters of other tests were told.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "SLMFLEET_"))}
     done = subprocess.run(
         [*ISOLATED, sys.executable, str(Path(__file__).parent / script)],
         input=json.dumps(given), capture_output=True, text=True, timeout=seconds,
-        env={**os.environ, "PYTHONPATH": given["environment"]["PYTHONPATH"]},
+        env={**clean, "PYTHONPATH": given["environment"]["PYTHONPATH"]},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
