@@ -48,6 +48,8 @@
   value: "30"
 - name: RAY_USAGE_STATS_ENABLED
   value: "0"
+- name: RAY_worker_niceness
+  value: "0"
 - name: RAY_SERVE_HAPROXY_METRICS_PORT
   value: "9101"
 - name: RAY_SERVE_HAPROXY_STATS_PORT
