@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -73,26 +73,15 @@ def _default(value: str) -> str:
     return value if value.startswith("see ") else f"`{value}`"
 
 
-def undescribed(values: Mapping[str, object], readme: str, path: str = "") -> Iterator[str]:
-    """Paths of values that no row of the README describes, itself or above it."""
-    for key, value in values.items():
-        where = f"{path}.{key}".lstrip(".")
-        if f"| `{where}` |" in readme:
-            continue
-        if isinstance(value, dict) and value:
-            yield from undescribed(value, readme, where)
-        else:
-            yield where
-
-
 def main() -> int:
     """Write, or with --check compare."""
     check = "--check" in sys.argv
-    stale = [path for path, text in written().items() if not path.exists() or path.read_text() != text]
+    files = written()
+    stale = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
     for path in stale:
         print(f"{path.relative_to(ROOT)}: {'is not what `make chart` writes' if check else 'written'}")
     if not check:
-        for path, text in written().items():
+        for path, text in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
     return 1 if check and stale else 0

@@ -67,13 +67,12 @@ class Learned:
         return parameters(self.network)
 
     def exact(self, folder: Path, mixture: Mixture) -> Classifier:
-        """The classifier in `folder` with the network's own weights instead of the rounded ones."""
-        served = Classifier.load(folder, mixture)
+        """The classifier with the network's own weights for the rounded ones; `folder` has its tokenizer."""
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / MODEL_FILE
             export_fp32(self.network, path)
             encoder = Encoder(path, folder / TOKENIZER_FILE)
-        return Classifier(encoder, served.spelling, served.lexical, mixture)
+        return Classifier(encoder, self.classifier.spelling, self.classifier.lexical, mixture)
 
 
 def learn(lesson: Lesson, recipe: Recipe, base: Base, folder: Path, progress: Progress) -> Learned:

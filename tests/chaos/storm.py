@@ -46,8 +46,8 @@ from slmfleet.services.events import (
     read_event,
     written,
 )
+from slmfleet.services.ports import free_ports
 from slmfleet.services.redis_streams import FIELD, GROUP, patient_client
-from slmfleet.services.serve_here import free_ports
 from slmfleet.services.settings import SHOP_DIR, load_settings
 from slmfleet.services.shipped import ShippedParts
 

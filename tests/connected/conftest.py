@@ -14,7 +14,8 @@ import httpx
 import pytest
 from fakes.serving import WORDS, WordParts, write_word_shop
 
-from slmfleet.services.serve_here import cluster_environment, free_ports
+from slmfleet.services.ports import free_ports
+from slmfleet.services.serve_here import cluster_environment
 from slmfleet.services.settings import Settings, set_ray_environment
 
 TESTS = Path(__file__).parent.parent

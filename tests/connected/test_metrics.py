@@ -17,7 +17,7 @@ from connected.conftest import Cluster, Deployed, until
 from fakes.collector import Collector, collecting
 
 from slmfleet.services import metrics
-from slmfleet.services.serve_here import free_ports
+from slmfleet.services.ports import free_ports
 
 pytestmark = [
     pytest.mark.connected,

@@ -18,7 +18,8 @@ from fakes.processes import of_process
 from fakes.serving import WordParts, write_word_shop
 
 from slmfleet.models.errors import SettingsFault
-from slmfleet.services.serve_here import free_ports, own_words, serve_fleet
+from slmfleet.services.ports import free_ports
+from slmfleet.services.serve_here import own_words, serve_fleet
 from slmfleet.services.settings import Settings
 
 PROGRAM = """

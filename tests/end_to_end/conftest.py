@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from slmfleet.services.serve_here import free_ports
+from slmfleet.services.ports import free_ports
 from slmfleet.services.settings import load_settings
 from slmfleet.services.shipped import ShippedParts
 

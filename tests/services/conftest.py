@@ -9,7 +9,7 @@ import pytest
 import redis
 from fakes.shop import Shop
 
-from slmfleet.services.embedded_valkey import EmbeddedValkey
+from slmfleet.services.embedded_valkey import EmbeddedValkey, Name
 
 
 @pytest.fixture
@@ -19,33 +19,36 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     made.executor.shutdown()
 
 
-@pytest.fixture(scope="session")
-def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
-    server = EmbeddedValkey("cache", tmp_path_factory.mktemp("valkey"))
+def _serving(name: Name, folder: Path) -> Iterator[EmbeddedValkey]:
+    server = EmbeddedValkey(name, folder)
     server.start()
     yield server
     server.stop()
+
+
+def _emptied(server: EmbeddedValkey) -> str:
+    with redis.Redis.from_url(server.url) as client:
+        client.flushall()
+    return server.url
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
+    yield from _serving("cache", tmp_path_factory.mktemp("valkey"))
 
 
 @pytest.fixture
 def valkey(valkey_server: EmbeddedValkey) -> str:
     """URL of a real, empty server."""
-    with redis.Redis.from_url(valkey_server.url) as client:
-        client.flushall()
-    return valkey_server.url
+    return _emptied(valkey_server)
 
 
 @pytest.fixture(scope="session")
 def broker_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
-    server = EmbeddedValkey("broker", tmp_path_factory.mktemp("broker"))
-    server.start()
-    yield server
-    server.stop()
+    yield from _serving("broker", tmp_path_factory.mktemp("broker"))
 
 
 @pytest.fixture
 def broker(broker_server: EmbeddedValkey) -> str:
     """URL of a real, empty server, set up as a broker."""
-    with redis.Redis.from_url(broker_server.url) as client:
-        client.flushall()
-    return broker_server.url
+    return _emptied(broker_server)

@@ -20,8 +20,8 @@ from fakes.events import query
 from slmfleet.services.consumer import asyncapi
 from slmfleet.services.embedded_valkey import EmbeddedValkey
 from slmfleet.services.events import ANSWERS, QUERIES, QUERY_RECEIVED
+from slmfleet.services.ports import free_ports
 from slmfleet.services.redis_streams import FIELD, GROUP, RedisStreams
-from slmfleet.services.serve_here import free_ports
 
 CLI = "from slmfleet.services.cli import app; app()"
 #: The word shop's gateway, without Ray.

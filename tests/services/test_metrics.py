@@ -22,7 +22,7 @@ from slmfleet.models.contracts import Answer, Decision, Reading
 from slmfleet.models.fleet import Fleet
 from slmfleet.services import metrics
 from slmfleet.services.pipeline import Query, Replier
-from slmfleet.services.serve_here import free_ports
+from slmfleet.services.ports import free_ports
 from slmfleet.services.settings import Settings
 
 #: What DESIGN promises, by name and labels; dashboards and rules stand on it.
