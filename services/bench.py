@@ -21,13 +21,17 @@ BITEXT_ROWS = 500
 
 
 class Benchmark(BaseModel):
-    """What the server answered. Latencies are the client's, in milliseconds, over every request."""
+    """What the server answered. Latencies are the client's, in milliseconds, over every request.
+
+    `from_cache` of the answers no model was asked for: evict them before, to measure the models.
+    """
 
     url: str
     connections: int
     queries: int
     statuses: dict[int, int]
     answers: dict[str, int]
+    from_cache: int
     p50_ms: float
     p99_ms: float
     queries_per_s: float
@@ -45,7 +49,7 @@ def bench(url: str, texts: Sequence[str], connections: int, api_key: str | None 
     parts = urlsplit(url)
     headers = {"content-type": "application/json"} | ({"x-api-key": api_key} if api_key else {})
 
-    def post(share: Sequence[str]) -> list[tuple[int, str, float, float]]:
+    def post(share: Sequence[str]) -> list[tuple[int, str, float, float, bool]]:
         connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=30)
         outcomes = []
         for text in share:
@@ -55,7 +59,8 @@ def bench(url: str, texts: Sequence[str], connections: int, api_key: str | None 
             body = json.loads(response.read())
             took_ms = (time.perf_counter() - started) * 1e3
             cpu_ms = float(body["cost"]["cpu_ms"]) if response.status == 200 else 0.0
-            outcomes.append((response.status, str(body.get("status")), took_ms, cpu_ms))
+            hit = body.get("cache") == "hit"
+            outcomes.append((response.status, str(body.get("status")), took_ms, cpu_ms, hit))
         connection.close()
         return outcomes
 
@@ -71,17 +76,18 @@ def bench(url: str, texts: Sequence[str], connections: int, api_key: str | None 
         seconds = time.perf_counter() - started
     except OSError as error:
         raise SettingsFault(f"nobody answers at {url}: {error}; start one with `slmfleet up`") from None
-    latencies = [took_ms for _, _, took_ms, _ in outcomes]
+    latencies = [took_ms for _, _, took_ms, _, _ in outcomes]
     return Benchmark(
         url=url,
         connections=connections,
         queries=len(outcomes),
-        statuses=dict(Counter(status for status, _, _, _ in outcomes)),
-        answers=dict(Counter(answer for status, answer, _, _ in outcomes if status == 200).most_common()),
+        statuses=dict(Counter(status for status, *_ in outcomes)),
+        answers=dict(Counter(answer for status, answer, *_ in outcomes if status == 200).most_common()),
+        from_cache=sum(hit for *_, hit in outcomes),
         p50_ms=round(statistics.median(latencies), 2),
         p99_ms=round(statistics.quantiles(latencies, n=100)[98], 2),
         queries_per_s=round(len(outcomes) / seconds, 1),
-        model_cpu_ms=round(statistics.median(cpu for _, _, _, cpu in outcomes), 3),
+        model_cpu_ms=round(statistics.median(cpu for _, _, _, cpu, _ in outcomes), 3),
     )
 
 
@@ -92,5 +98,5 @@ def printed(result: Benchmark) -> str:
     return (
         f"{result.queries} queries over {result.connections} connection(s): {statuses}\n"
         f"p50 {result.p50_ms} ms, p99 {result.p99_ms} ms, {result.queries_per_s} queries/s, "
-        f"median CPU {result.model_cpu_ms} ms\n{answers}"
+        f"median CPU {result.model_cpu_ms} ms\n{answers}; from the cache {result.from_cache}"
     )

@@ -2,8 +2,8 @@
 
 Recorded into a `prometheus_client` registry of this process, for 1 to 2 microseconds. The consumer shows it
 on its health port (`exposition`), a process without one by `serve_metrics`. Inside Ray Serve a page of one
-replica would show one replica only, so there `bind_to_ray` copies the registry to `ray.util.metrics` every few
-seconds, and Ray's export port shows all replicas, each name with `ray_` before it
+replica would show one replica only, so there `bind_to_ray` copies the registry to `ray.util.metrics` every
+few seconds, and Ray's export port shows all replicas, each name with `ray_` before it
 (deploy/prometheus/prometheus.yml takes it off again).
 
 Labels are bounded: a value that a label does not know becomes `other`, and a label of open values knows the

@@ -155,6 +155,9 @@ def test_bench_counts_what_was_answered(served: Served) -> None:
     assert result.statuses == {200: len(texts[::40])}
     assert sum(result.answers.values()) == result.queries
     assert 0 < result.p50_ms <= result.p99_ms
+    again = bench(str(served.client.base_url), texts[::40], connections=3)
+    assert again.from_cache >= max(1, result.from_cache)
+    assert again.answers == result.answers
     with pytest.raises(SettingsFault, match="nobody answers"):
         bench("http://127.0.0.1:9", texts[:2], connections=1)
 
