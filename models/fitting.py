@@ -112,7 +112,7 @@ def _contrast_loss(embedding: Tensor, wanted: Tensor) -> Tensor:
 
 def has_fast_halves() -> bool:
     """Whether this processor multiplies in bfloat16 faster than in float32."""
-    return bool(torch.cpu._is_amx_tile_supported())
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 def _passage_loss(
