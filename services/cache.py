@@ -147,24 +147,35 @@ class SharedAnswers:
         self._locales: dict[str, tuple[Mapping[str, str], str]] = {}
         self._computing: dict[str, asyncio.Future[Entry | None]] = {}
 
+    def at_hand(self, query: Query) -> Answered | None:
+        """The kept answer that nobody has to be asked about, or None."""
+        started, cpu_started = time.perf_counter(), time.thread_time()
+        if not self._level():
+            return None
+        key = self._key(query)
+        entry = None if key is None else self._here.get(key)
+        if entry is None or not self._holds(entry):
+            return None
+        return self._hit(query, entry, started, cpu_started)
+
     async def answered(self, query: Query, compute: Callable[[], Awaitable[Answered]]) -> Answered:
         """The kept answer to `query`, or what `compute` makes, kept if it may be. Raises what that raises."""
+        kept = self.at_hand(query)
+        if kept is not None:
+            return kept
         started, cpu_started = time.perf_counter(), time.thread_time()
         models = self._models()
-        if models is None or query.history or _PERSONAL.search(query.text):
+        key = self._key(query)
+        if models is None or key is None:
             await self.bypass()
             return await compute()
-        key = f"{self._models_key(models, query.locale)}:{text_key(query.text)}"
-        entry = self._here.get(key) if self._level() else None
         cpu_s = time.thread_time() - cpu_started
-        if entry is not None and self._holds(entry):
-            return self._hit(query, entry, started, cpu_s)
         other = self._computing.get(key)
         if other is not None:
             # Shielded: one who waits and goes away must not take the answer from the rest.
             entry = await asyncio.shield(other)
             if entry is not None and self._holds(entry):
-                return self._hit(query, entry, started, cpu_s)
+                return self._hit(query, entry, started, time.thread_time() - cpu_s)
             return self._judged(query, await self._computed(compute), models)[0]
         mine = self._computing[key] = asyncio.get_running_loop().create_future()
         lease = token()
@@ -172,7 +183,7 @@ class SharedAnswers:
         try:
             entry, stores = await self._look_up(key, lease)
             if entry is not None:
-                return self._hit(query, entry, started, cpu_s)
+                return self._hit(query, entry, started, time.thread_time() - cpu_s)
             answered, entry = self._judged(query, await self._computed(compute), models)
             if entry is not None:
                 self._here.keep(key, entry)
@@ -267,6 +278,13 @@ class SharedAnswers:
         except Unreachable:
             return
 
+    def _key(self, query: Query) -> str | None:
+        """What the answer is kept under; None where none may be kept."""
+        models = self._models()
+        if models is None or query.history or _PERSONAL.search(query.text):
+            return None
+        return f"{self._models_key(models, query.locale)}:{text_key(query.text)}"
+
     def _models_key(self, models: Mapping[str, str], locale: str) -> str:
         known = self._locales.get(locale)
         if known is None or known[0] is not models:
@@ -319,12 +337,12 @@ class SharedAnswers:
             part.status in ("answered", "handed_off") for part in body.parts
         )
 
-    def _hit(self, query: Query, entry: Entry, started: float, cpu_s: float) -> Answered:
-        cpu_started = time.thread_time()
+    def _hit(self, query: Query, entry: Entry, started: float, cpu_started: float) -> Answered:
+        """`started` and `cpu_started`: when looking for it began, in seconds of time and of this thread."""
         self._counts.hit += 1
         for domain in entry.domains:
             self._counts.by_domain[domain] = self._counts.by_domain.get(domain, 0) + 1
-        cpu_ms = (cpu_s + time.thread_time() - cpu_started) * 1e3
+        cpu_ms = (time.thread_time() - cpu_started) * 1e3
         cost = CostBody(
             latency_ms=round((time.perf_counter() - started) * 1e3, 3),
             cpu_ms=round(cpu_ms, 3),

@@ -165,9 +165,12 @@ class Gateway:
         customer = self._caller(request)
         with self._admission:
             body = validate(QueryBody, await self._object(request))
-            async with self._admission.place:
-                work = self._current().pipeline.answer(_query_of(body, customer))
-                answer = await _unless_gone(work, request.receive)
+            query = _query_of(body, customer)
+            answer = self._current().pipeline.at_hand(query)
+            if answer is None:
+                async with self._admission.place:
+                    work = self._current().pipeline.look_up(query)
+                    answer = await _unless_gone(work, request.receive)
         request.outcome = answer.status
         if log.isEnabledFor(logging.INFO):
             self._log(body, answer)

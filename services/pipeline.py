@@ -91,8 +91,12 @@ class Answered:
 class Cache(Protocol):
     """Answers that need not be computed again."""
 
+    def at_hand(self, query: Query) -> Answered | None:
+        """The kept answer to a query that nothing came before, if it is here and known to hold."""
+        ...
+
     async def answered(self, query: Query, compute: Callable[[], Awaitable[Answered]]) -> Answered:
-        """The answer to a query that nothing came before: a kept one, or what `compute` makes, kept then.
+        """The same from wherever it is kept, or what `compute` makes, kept then.
 
         Raises what `compute` raises.
         """
@@ -137,24 +141,37 @@ class Pipeline:
         self._check_rate = check_rate
         self._checks: set[asyncio.Task[None]] = set()
 
+    def at_hand(self, query: Query) -> AnswerBody | None:
+        """The answer to `query` where it is kept in this process and belongs to no conversation, or None.
+
+        It takes no model, no server and no waiting.
+        """
+        if self._cache is None or not self._may_be_kept(query) or query.session_id is not None:
+            return None
+        meter = QueryMeter()
+        answered = self._cache.at_hand(query)
+        if answered is None:
+            return None
+        return self._told(query, answered.body, meter)
+
     async def answer(self, query: Query) -> AnswerBody:
         """Answer one query. Raises ModelBroken, Overloaded."""
+        return self.at_hand(query) or await self.look_up(query)
+
+    async def look_up(self, query: Query) -> AnswerBody:
+        """Answer a query whose answer is not at hand. Raises ModelBroken, Overloaded."""
         meter = QueryMeter()
         turns = await self._before(query)
         if query.session_id is not None:
             meter.stage("session", NO_DOMAIN)
         if self._cache is None:
             answered = await self._compute(query, turns, meter)
-        elif query.customer is None and not turns and not query.explain:
+        elif self._may_be_kept(query) and not turns:
             answered = await self._cache.answered(query, lambda: self._compute(query, turns, meter))
         else:
             await self._cache.bypass()
             answered = await self._compute(query, turns, meter)
-        body = answered.body
-        if body.cache == "hit":
-            meter.stage("cache", NO_DOMAIN)
-            self._check_some(query, body)
-        meter.answered(body, looked_up=self._cache is not None)
+        body = self._told(query, answered.body, meter)
         if query.session_id is not None:
             turn = answered.turn()
             if turn is not None:
@@ -162,9 +179,21 @@ class Pipeline:
             meter.stage("session", NO_DOMAIN)
         return body
 
+    def _told(self, query: Query, body: AnswerBody, meter: QueryMeter) -> AnswerBody:
+        """The answer, once it is counted."""
+        if body.cache == "hit":
+            meter.stage("cache", NO_DOMAIN)
+            self._check_some(query, body)
+        meter.answered(body, looked_up=self._cache is not None)
+        return body
+
     async def checked(self) -> None:
         """Return once no answer of the cache is being computed anew."""
         await asyncio.gather(*self._checks)
+
+    @staticmethod
+    def _may_be_kept(query: Query) -> bool:
+        return query.customer is None and not query.history and not query.explain
 
     def _check_some(self, query: Query, body: AnswerBody) -> None:
         """Compute a sample of what the cache answered anew, while nobody waits for it."""

@@ -11,6 +11,7 @@ from fakes.sharing import QuotingParts, end, replica_program, sharer, sharing_se
 from slmfleet.models.fleet import load_fleet
 from slmfleet.services.cache import AnswersHere, Entry, models_key, text_key
 from slmfleet.services.embedded_valkey import EmbeddedValkey
+from slmfleet.services.pipeline import Query
 from slmfleet.services.redis_link import RedisLink
 
 ASKED = "where is a parcel"
@@ -45,6 +46,21 @@ async def test_a_hit_is_remembered_in_its_session(folder: Path, valkey: str) -> 
         assert await sessions.turns(None, "s1") == await sessions.turns(None, "s2") != ()
         assert (computed.cache, hit.cache) == ("miss", "hit")
         assert (await one.ask(ASKED, session_id="s2")).cache == "bypass"  # a conversation is nobody else's
+
+
+async def test_an_answer_at_hand_takes_no_waiting_and_nobody_else_has_it(folder: Path, valkey: str) -> None:
+    settings = sharing_settings(folder, valkey)
+    async with sharer(settings) as one, sharer(settings) as two:
+        assert one.loaded.pipeline.at_hand(Query(ASKED)) is None
+        computed = await one.ask(ASKED)
+        hit = one.loaded.pipeline.at_hand(Query(f" {ASKED.upper()}"))
+        assert hit is not None
+        assert (hit.text, hit.cache, one.shared.counts.hit) == (computed.text, "hit", 1)
+        assert two.loaded.pipeline.at_hand(Query(ASKED)) is None
+        for more in ({"customer": "ann"}, {"explain": True}, {"history": (ASKED,)}, {"session_id": "s1"}):
+            assert one.loaded.pipeline.at_hand(Query(ASKED, **more)) is None
+        await one.shared.stop()  # nobody waits any more for this replica to know of a change
+        assert one.loaded.pipeline.at_hand(Query(ASKED)) is None
 
 
 @pytest.mark.parametrize(

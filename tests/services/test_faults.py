@@ -42,7 +42,7 @@ async def test_a_timeout_inside_is_not_mistaken_for_the_deadline(
     async def inner(_: object) -> AnswerBody:
         raise TimeoutError
 
-    monkeypatch.setattr(shop.loaded.pipeline, "answer", inner)
+    monkeypatch.setattr(shop.loaded.pipeline, "look_up", inner)
     problem_of(await shop.ask("a"), 500, "internal")
 
 
@@ -62,7 +62,7 @@ async def test_no_more_work_at_once_than_there_are_places(
 ) -> None:
     shop = Shop(tmp_path, max_ongoing_requests=3)
     now = most = 0
-    answer = shop.loaded.pipeline.answer
+    answer = shop.loaded.pipeline.look_up
 
     async def counted(query: Query) -> AnswerBody:
         nonlocal now, most
@@ -74,7 +74,7 @@ async def test_no_more_work_at_once_than_there_are_places(
         finally:
             now -= 1
 
-    monkeypatch.setattr(shop.loaded.pipeline, "answer", counted)
+    monkeypatch.setattr(shop.loaded.pipeline, "look_up", counted)
     assert {it.status_code for it in await asyncio.gather(*(shop.ask("where") for _ in range(20)))} == {200}
     assert most == 3
 
@@ -104,7 +104,7 @@ async def test_a_fault_of_ours_is_500_that_tells_nothing_and_is_logged(
     async def fall(_: object) -> AnswerBody:
         raise KeyError("password of the database")
 
-    monkeypatch.setattr(shop.loaded.pipeline, "answer", fall)
+    monkeypatch.setattr(shop.loaded.pipeline, "look_up", fall)
     response = await shop.ask("a", headers={"x-request-id": "trace-77"})
     problem_of(response, 500, "internal")
     assert "password" not in response.text

@@ -124,7 +124,7 @@ async def test_a_client_that_disconnects_cancels_its_work(
             raise
         raise AssertionError
 
-    monkeypatch.setattr(shop.loaded.pipeline, "answer", endless)
+    monkeypatch.setattr(shop.loaded.pipeline, "look_up", endless)
     messages = [{"type": "http.request", "body": b'{"text":"a"}'}, {"type": "http.disconnect"}]
     sent: list[Any] = []
 
