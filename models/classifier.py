@@ -86,7 +86,10 @@ class Classifier:
         if corrected.edits:
             spans = (span if span[0] == span[1] else corrected.back(*span) for span in encoding.offsets)
             encoding = replace(encoding, offsets=tuple(spans))
-        signals = Signals(log_softmax(encoding.intent), self.lexical.log_probabilities(corrected.text))
+        meaning = log_softmax(encoding.intent)
+        # log_softmax takes the same from every logit.
+        level = float(encoding.intent[0] - meaning[0])
+        signals = Signals(meaning, self.lexical.log_probabilities(corrected.text), level)
         return signals, encoding, corrected.text
 
     def score(self, text: str) -> Scores:
@@ -94,7 +97,7 @@ class Classifier:
         signals, encoding, corrected = self.signals(text)
         probabilities = self.mixture.probabilities(signals)
         best = int(np.argmax(probabilities))
-        confidence = self.mixture.confidence(probabilities, best)
+        confidence = self.mixture.confidence(signals, probabilities, best)
         if not (np.isfinite(probabilities).all() and np.isfinite(confidence)):
             raise ModelBroken("the model answers with numbers that are not finite")
         return Scores(probabilities, best, confidence, signals, encoding, corrected)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from slmfleet.models.calibrate import fit_temperature, negative_log_likelihood
-from slmfleet.models.mixture import Mixture, Signals, Trust, log_odds
+from slmfleet.models.mixture import Mixture, Signals, Trust
 
 #: Label index of a held-out row that belongs to no label.
 NOWHERE = -1
@@ -19,6 +19,8 @@ MIN_ROWS = 10
 #: Rows of which the weight of the lexical head is fitted.
 ENOUGH_ROWS = 150
 _LEXICAL_WEIGHTS = (0.25, 0.5, 0.75, 1.0)
+#: A score that is the same for all rows tells nothing, and must not be divided by nothing.
+_LEAST_DEVIATION = 1e-6
 
 
 def fit_mixture(signals: Sequence[Signals], wanted: NDArray[np.int64], trusted: int) -> Mixture:
@@ -46,14 +48,18 @@ def fit_mixture(signals: Sequence[Signals], wanted: NDArray[np.int64], trusted: 
 
 
 def _fit_trust(mixture: Mixture, signals: Sequence[Signals], wanted: NDArray[np.int64]) -> Trust:
-    odds, right = [], []
+    scores, right = [], []
     for signal, label in zip(signals, wanted, strict=True):
         probabilities = mixture.probabilities(signal)
         best = int(np.argmax(probabilities[: mixture.trusted]))
-        odds.append([log_odds(float(probabilities[best]))])
+        scores.append(mixture.scores(signal, probabilities, best))
         right.append(best == label)
     if len(set(right)) < 2:
         # Nothing went wrong (or nothing right): the mixture's own probability is the best guess there is.
         return Trust()
-    model = LogisticRegression(C=1.0, max_iter=1_000).fit(np.array(odds), np.array(right))
-    return Trust(float(model.intercept_[0]), float(model.coef_[0][0]))
+    seen = np.array(scores)
+    deviations = np.maximum(seen.std(0), _LEAST_DEVIATION)
+    apart = ((seen - seen.mean(0)) / deviations).mean(1, keepdims=True)
+    model = LogisticRegression(C=1.0, max_iter=1_000).fit(apart, np.array(right))
+    scales = tuple(zip(seen.mean(0).tolist(), deviations.tolist(), strict=True))
+    return Trust(float(model.intercept_[0]), float(model.coef_[0][0]), scales)

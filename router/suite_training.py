@@ -69,7 +69,7 @@ class TrainedReader:
         """Probabilities, the trust in the best label in scope, and slots."""
         scores = self.classifier.score(text)
         best = int(np.argmax(scores.probabilities[: self.in_scope]))
-        inlier = self.classifier.mixture.confidence(scores.probabilities, best)
+        inlier = self.classifier.mixture.confidence(scores.signals, scores.probabilities, best)
         slots = tuple(learned_slots(text, scores.encoding, self.slot_labels))
         rivals = self.rivals.of(scores.encoding) if self.rivals else ()
         return Verdict(scores.probabilities, inlier, slots, rivals)
