@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from deploy.nodes import Node, until
+from deploy.nodes import Node, name_node, until
 
 #: Both from KubeRay: how it starts Ray, and when a worker is ready.
 _READY = (
@@ -18,30 +19,59 @@ _READY = (
 
 @dataclass
 class RayCluster:
-    """Head and workers of the RayService `spec`. `environment`: variable -> value, secrets included."""
+    """Head and workers of the RayService `spec`. `environment`: variable -> value, secrets included.
+
+    `redis_password`: of the Redis that gcsFaultToleranceOptions name, where they do.
+    """
 
     name: str
     spec: dict[str, Any]
     environment: Mapping[str, str]
     cpus: int = 4
+    redis_password: str = ""
     workers: list[Node] = field(default_factory=list)
+    head: Node = field(init=False)
 
     def __post_init__(self) -> None:
         self._config = self.spec["rayClusterConfig"]
-        self.head = Node(f"{self.name}h", self.environment)
-        params = self._config["headGroupSpec"]["rayStartParams"]
+        self._state = self._config.get("gcsFaultToleranceOptions")
+        self._numbers = itertools.count()
+        self.start_head()
+
+    def start_head(self) -> None:
+        """A head: each has an address of its own, as a pod does, and all the same name."""
+        params = dict(self._config["headGroupSpec"]["rayStartParams"])
+        more = {}
+        if self._state is not None:
+            params["redis-password"] = self.redis_password
+            more = {
+                "RAY_REDIS_ADDRESS": self._state["redisAddress"],
+                "RAY_external_storage_namespace": f"uid-of-{self.name}",
+                "REDIS_PASSWORD": self.redis_password,
+            }
+        self.head = Node(f"{self.name}h{next(self._numbers)}", {**self.environment, **more})
+        name_node(f"{self.name}-head", self.head)
         self.head.start(_start(params, f"--head --node-ip-address={self.head.address}"))
-        self._dashboard = f"http://{self.head.address}:8265"
 
     def add_worker(self) -> Node:
         """One worker more."""
-        gcs = f"{self.head.address}:6379"
-        worker = Node(f"{self.name}w{len(self.workers)}", {**self.environment, "RAY_ADDRESS": gcs})
-        params = self._config["workerGroupSpecs"][0]["rayStartParams"]
-        params = {**params, "num-cpus": self.cpus}
-        worker.start(_start(params, f"--address={gcs} --node-ip-address={worker.address}"))
+        more = {"RAY_ADDRESS": f"{self.name}-head:6379"}
+        if self._state is not None:
+            more["RAY_gcs_rpc_server_reconnect_timeout_s"] = "600"
+        worker = Node(f"{self.name}w{next(self._numbers)}", {**self.environment, **more})
+        self.start_worker(worker)
         self.workers.append(worker)
         return worker
+
+    def start_worker(self, worker: Node) -> None:
+        """Run Ray on a worker, for the first time or again after it ended there."""
+        params = {**self._config["workerGroupSpecs"][0]["rayStartParams"], "num-cpus": self.cpus}
+        worker.start(_start(params, f"--address={self.name}-head:6379 --node-ip-address={worker.address}"))
+
+    def lose(self, worker: Node) -> None:
+        """End a worker at once."""
+        self.workers.remove(worker)
+        worker.lose()
 
     def apply(self, config: dict[str, Any], seconds: float = 300) -> None:
         """Hand Serve its configuration, again and again until it takes it, as the operator does."""
@@ -61,13 +91,17 @@ class RayCluster:
         except SystemExit:
             raise SystemExit(f"Serve does not take its configuration: {told[-1]}") from None
 
+    @property
+    def _dashboard(self) -> str:
+        return f"http://{self.head.address}:8265"
+
     def applications(self) -> dict[str, Any]:
         """What Serve tells of its applications; nothing while the dashboard is busy."""
         try:
-            told = httpx.get(f"{self._dashboard}/api/serve/applications/", timeout=60).json()
+            answer = httpx.get(f"{self._dashboard}/api/serve/applications/", timeout=60)
         except httpx.TransportError:
             return {}
-        applications: dict[str, Any] = told["applications"]
+        applications: dict[str, Any] = answer.json()["applications"] if answer.is_success else {}
         return applications
 
     def await_running(self, seconds: float = 400) -> None:
@@ -75,24 +109,35 @@ class RayCluster:
 
         def running() -> bool:
             for told in self.applications().values():
-                if told["status"] in ("DEPLOY_FAILED", "UNHEALTHY"):
-                    raise SystemExit(f"{told['message']}\n{told['deployments']}")
+                if told["status"] == "DEPLOY_FAILED":  # UNHEALTHY ends by itself, as when a worker was lost
+                    raise SystemExit(told["message"])
                 return bool(told["status"] == "RUNNING")
             return False
 
         until(running, seconds, "running")
 
     def replicas(self) -> dict[str, int]:
-        """Deployment -> replicas that run."""
-        (told,) = self.applications().values()
+        """Deployment -> replicas that run; nothing while the dashboard is busy."""
         return {
             name: sum(replica["state"] == "RUNNING" for replica in deployment["replicas"])
+            for told in self.applications().values()
             for name, deployment in told["deployments"].items()
         }
 
+    def knows(self, worker: Node) -> bool:
+        """Whether Ray takes `worker` for alive."""
+        told = httpx.get(f"{self._dashboard}/nodes?view=summary", timeout=60).json()
+        return any(
+            node["ip"] == worker.address and node["raylet"]["state"] == "ALIVE"
+            for node in told["data"]["summary"]
+        )
+
     def ready(self, worker: Node) -> bool:
         """Whether KubeRay would let traffic come to `worker`."""
-        return worker.run(_READY)[0] == 0
+        try:
+            return worker.run(_READY)[0] == 0
+        except (OSError, ValueError):  # its first process is gone
+            return False
 
 
 def _start(params: Mapping[str, object], more: str) -> str:

