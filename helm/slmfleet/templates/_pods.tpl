@@ -50,6 +50,12 @@
   value: "0"
 - name: RAY_worker_niceness
   value: "0"
+{{- /* For a new head that has its predecessor's state but another address. Workers notice within 10 s of silence, not
+120, that the old one is gone; and Serve waits for their replicas longer than 30 s, after which it would end them. */}}
+- name: RAY_grpc_client_keepalive_timeout_ms
+  value: "10000"
+- name: RAY_SERVE_SLOW_STARTUP_WARNING_S
+  value: "180"
 - name: RAY_SERVE_HAPROXY_METRICS_PORT
   value: "9101"
 - name: RAY_SERVE_HAPROXY_STATS_PORT
