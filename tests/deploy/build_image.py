@@ -1,7 +1,7 @@
 """Builds deploy/Dockerfile for real and asks the fleet inside the image: `make test-image`.
 
 As root, with buildah and debootstrap: the base is made here, since no registry of images is asked. A script
-rather than a test, as it takes ten minutes and changes the machine's image store.
+rather than a test, as it takes five minutes and changes the machine's image store.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ wget -q -O /dev/null http://127.0.0.1:18000/readyz || { echo "not ready within 3
 # More than once: a busy machine may miss the fleet's own deadline, which is then told as 408.
 for i in $(seq 10); do
     wget -q -O - --header 'x-api-key: key' --header 'content-type: application/json' \
-        --post-data '{"text": "how long do I have to return shoes?"}' http://127.0.0.1:18000/v1/queries && break
+        --post-data '{"text": "how long do I have to return shoes?"}' http://127.0.0.1:18000/v1/queries \
+        && break
     echo "asked in vain: wget ended with $?" >&2
     sleep 1
 done
