@@ -18,7 +18,7 @@ export SLMFLEET_CRDS ?=
 test-deploy: $(VENV)/.dev deploy-tools  ## chart, images and compose, with the tools their operators use
 	$(BIN)/pytest tests/deploy
 
-test-image: $(VENV)/.dev  ## build the image and ask the fleet inside it (root, buildah, debootstrap; 10 minutes)
+test-image: $(VENV)/.dev  ## build the image and ask the fleet inside it (root, buildah, debootstrap; 5 minutes)
 	$(BIN)/python tests/deploy/build_image.py
 
 test-nodes: $(VENV)/.dev deploy-tools  ## lose replicas and nodes of a real Ray cluster under load (10 minutes)
