@@ -12,6 +12,20 @@ from slmfleet.models.classifier import Classifier
 from slmfleet.models.suite import Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What makes log-odds of labels into probabilities of which one half decides, fitted on held-out rows."""
+
+    temperature: float = 1.0
+    #: The probability from which on a label is told: less than one half, as most labels are rarely meant.
+    told_from: float = 0.5
+
+    def probabilities(self, odds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of labels with log-odds `odds`, in any shape."""
+        shift = np.log(self.told_from / (1 - self.told_from))
+        return np.asarray(1 / (1 + np.exp(shift - odds / self.temperature)))
+
+
 @dataclass(frozen=True)
 class ManyReader:
     """A classifier under test whose labels stand each for itself."""
@@ -20,14 +34,13 @@ class ManyReader:
     bytes: int
     parameters: int
     classifier: Classifier
-    temperature: float
+    cut: Cut
     threshold: float = 0.0
     exact: ManyReader | None = None
 
     def read(self, text: str) -> Verdict:
         """Each label's own probability; everything is in scope."""
-        odds = log_odds(self.classifier, text) / self.temperature
-        return Verdict(1 / (1 + np.exp(-odds)), 1.0, ())
+        return Verdict(self.cut.probabilities(log_odds(self.classifier, text)), 1.0, ())
 
     def read_joined(self, text: str) -> tuple[Verdict, ...]:
         """The text as one request."""
@@ -41,9 +54,16 @@ def log_odds(classifier: Classifier, text: str) -> NDArray[np.float64]:
     return (meaning + classifier.lexical.log_odds(corrected)) / 2
 
 
-def fit_many_temperature(odds: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
-    """The temperature of least cross-entropy over all labels of held-out rows, both (rows, labels)."""
+def fit_cut(odds: NDArray[np.float64], truth: NDArray[np.bool_]) -> Cut:
+    """The temperature of least cross-entropy over all labels of held-out rows, both (rows, labels), and the
+    probability that gives those rows the highest micro F1."""
     tried = np.geomspace(0.25, 4.0, 49)
     sign = np.where(truth, 1.0, -1.0)
     losses = [np.logaddexp(0, -sign * odds / temperature).mean() for temperature in tried]
-    return float(tried[int(np.argmin(losses))])
+    temperature = float(tried[int(np.argmin(losses))])
+    likely = Cut(temperature).probabilities(odds)
+    froms = np.linspace(0.05, 0.95, 37)
+    scores = [
+        2 * (truth & (likely >= cut)).sum() / max(1, truth.sum() + (likely >= cut).sum()) for cut in froms
+    ]
+    return Cut(temperature, float(froms[int(np.argmax(scores))]))

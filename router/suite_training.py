@@ -18,7 +18,7 @@ from slmfleet.models.calibrate import softmax
 from slmfleet.models.classifier import Classifier
 from slmfleet.models.data import Row
 from slmfleet.models.distill import distilled_base
-from slmfleet.models.fitting import Recipe
+from slmfleet.models.fitting import Recipe, passes
 from slmfleet.models.leaks import without_twins
 from slmfleet.models.learn import Base, Lesson, learn, signals_of
 from slmfleet.models.mixture import Mixture
@@ -31,11 +31,14 @@ from slmfleet.models.suite import Progress, Reader, SuiteRow, Task, Trainer, Ver
 from slmfleet.models.suite_rows import SUITES_DIR, read_rows
 from slmfleet.models.suite_tasks import NLUPP_TRAIN_FOLDS
 from slmfleet.models.text import fingerprint
-from slmfleet.router.suite_many import ManyReader, fit_many_temperature, log_odds
+from slmfleet.router.suite_many import ManyReader, fit_cut, log_odds
 
 #: Fewer rows than these are calibrated on a second model, which is then trained again on all of them.
 _FEW_ROWS = 1_500
 _HELD_OUT_FEW, _HELD_OUT_MANY = 0.25, 0.1
+#: How much more often rows of many labels are read: each label is learned apart from the others, of few rows,
+#: and nothing draws those together.
+_MANY_TIMES = 4
 #: Share of questions that are taken to be out of scope where a threshold is chosen: a shop's lot, not a
 #: benchmark's.
 _OUT_OF_SCOPE_SHARE = 0.4
@@ -146,7 +149,8 @@ class SuiteTrainer:
 
     def _train_many(self, task: Task, seed: int, base: Base, progress: Progress) -> ManyReader:
         """Any number of labels a row: no contrast, and no joined rows, which would be rows of more labels."""
-        recipe = replace(self._recipe, seed=seed, contrast=0.0, join_share=0.0)
+        epochs = _MANY_TIMES * (self._recipe.epochs or passes(len(task.train)))
+        recipe = replace(self._recipe, seed=seed, epochs=epochs, contrast=0.0, join_share=0.0)
         rows = [Row(row.text, "", None, None, row.spans, "suite") for row in task.train]
         labels_of = {id(row): source.labels for row, source in zip(rows, task.train, strict=True)}
         lesson = Lesson(rows, task.labels, lambda row: None, labels_of=lambda row: labels_of[id(row)])
@@ -159,7 +163,7 @@ class SuiteTrainer:
             learned = learn(lesson, recipe, base, where, progress)
             reader = ManyReader(
                 task.labels, size_bytes(where), learned.parameters, learned.classifier,
-                fit_many_temperature(odds, truth),
+                fit_cut(odds, truth),
             )  # fmt: skip
             return replace(reader, exact=replace(reader, classifier=learned.exact(where, Mixture())))
 
