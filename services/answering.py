@@ -21,6 +21,7 @@ from slmfleet.models.errors import (
     SlmfleetError,
     Unauthenticated,
 )
+from slmfleet.services import tracing
 from slmfleet.services.events import QueryData, Reason
 from slmfleet.services.fleet_loading import LoadedFleet
 from slmfleet.services.pipeline import Query
@@ -84,7 +85,8 @@ class Answerer(Protocol):
 class GatewayAnswerer:
     """Posts to `/v1/queries:batch` of the gateway at `url`: one post a customer, as each has a token.
 
-    A batch that fails is posted again question by question, so that one bad question spoils no other.
+    A batch that fails is posted again question by question, so that one bad question spoils no other. What is
+    traced is posted by itself, as a batch belongs to one trace.
     """
 
     def __init__(
@@ -98,11 +100,12 @@ class GatewayAnswerer:
 
     async def answer_all(self, asked: Sequence[Asked]) -> list[Outcome]:
         """One outcome a question, in order."""
-        customers: dict[str | None, list[int]] = {}
+        customers: dict[tuple[str | None, int | None], list[int]] = {}
         for index, one in enumerate(asked):
-            customers.setdefault(one.data.token, []).append(index)
+            alone = index if tracing.is_sampled(one.traceparent) else None
+            customers.setdefault((one.data.token, alone), []).append(index)
         outcomes: dict[int, Outcome] = {}
-        for token, indices in customers.items():
+        for (token, _), indices in customers.items():
             found = await self._of_customer([asked[index] for index in indices], token)
             outcomes.update(zip(indices, found, strict=True))
         return [outcomes[index] for index in range(len(asked))]
@@ -198,7 +201,7 @@ class PipelineAnswerer:
         queries: dict[int, Query] = {}
         for index, one in enumerate(asked):
             try:
-                queries[index] = self._query(one.data)
+                queries[index] = self._query(one)
             except Unauthenticated as error:
                 outcomes[index] = Refused("unauthenticated", str(error))
         try:
@@ -209,7 +212,8 @@ class PipelineAnswerer:
                 outcomes[index] = await self._single(query)
         return [outcomes[index] for index in range(len(asked))]
 
-    def _query(self, data: QueryData) -> Query:
+    def _query(self, asked: Asked) -> Query:
+        data = asked.data
         return Query(
             text=data.text,
             customer=self._customer_of(data.token) if data.token else None,
@@ -217,6 +221,7 @@ class PipelineAnswerer:
             locale=data.locale,
             history=tuple(data.history),
             explain=data.explain,
+            traceparent=asked.traceparent,
         )
 
     async def _single(self, query: Query) -> Outcome:
@@ -224,7 +229,7 @@ class PipelineAnswerer:
         if why is not None:
             return Unavailable(why)
         try:
-            return await self._current().pipeline.answer(query)
+            return (await self._current().pipeline.answer_all([query]))[0]
         except Overloaded as error:
             return Unavailable(str(error), error.retry_after_s)
         except (ModelBroken, DeadlineExceeded) as error:

@@ -12,7 +12,7 @@ from cloudevents.core.v1.event import CloudEvent
 from redis.exceptions import RedisError
 
 from slmfleet.models.errors import Unreachable
-from slmfleet.services import publishing
+from slmfleet.services import publishing, tracing
 from slmfleet.services.answering import Answerer, GatewayAnswerer, PipelineAnswerer
 from slmfleet.services.brokers import broker_url, ledger_client, ledger_on, transport_for
 from slmfleet.services.changes import Changes
@@ -36,7 +36,11 @@ def consume(
     Raises SettingsFault, Unreachable, and what loading the pipeline raises.
     """
     quiet_logs()
-    return asyncio.run(_consume(settings, gateway, host, port, tell))
+    tracing.start(settings.otlp_endpoint, "slmfleet-consumer")
+    try:
+        return asyncio.run(_consume(settings, gateway, host, port, tell))
+    finally:
+        tracing.stop()
 
 
 async def _consume(

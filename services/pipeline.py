@@ -62,6 +62,8 @@ class Query:
     locale: str = "en-US"
     history: tuple[str, ...] = ()
     explain: bool = False
+    #: W3C trace context of whoever asks, where it is not that of the whole batch.
+    traceparent: str | None = None
 
 
 class Router(conversation.Router, Protocol):
@@ -255,7 +257,8 @@ class Pipeline:
 
         async def in_turn(indices: list[int]) -> None:
             for index in indices:
-                answers[index] = await self.answer(queries[index])
+                with tracing.span("query", queries[index].traceparent):
+                    answers[index] = await self.answer(queries[index])
 
         await asyncio.gather(*map(in_turn, lines.values()))
         return [answers[index] for index in range(len(queries))]

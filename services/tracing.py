@@ -93,6 +93,11 @@ def checked(traceparent: str | None) -> str | None:
     return traceparent if traceparent is not None and _TRACEPARENT.fullmatch(traceparent) else None
 
 
+def is_sampled(traceparent: str | None) -> bool:
+    """Whether whoever began the trace records it."""
+    return checked(traceparent) is not None and bool(int((traceparent or "")[-2:], 16) & 1)
+
+
 def _context(parent: str | None) -> Any:
     if checked(parent) is None:
         return None

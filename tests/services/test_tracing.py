@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 from fakes.collector import collecting
+from fakes.events import gateway
+from fakes.serving import WordParts
 from fakes.shop import Shop
 
 from slmfleet.services import tracing
+from slmfleet.services.answering import Answerer, Asked, PipelineAnswerer
 from slmfleet.services.dispatch import GuardedSpecialist, Question
 from slmfleet.services.edge import TRACEPARENT, Edge
+from slmfleet.services.events import QueryData
+from slmfleet.services.schemas import AnswerBody
 
 pytest.importorskip("opentelemetry.sdk", reason="the extra `otel` is not installed")
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -120,3 +125,31 @@ def test_spans_leave_by_otlp() -> None:
             pass
         tracing.stop()
         assert [(service, span.name) for service, span in collector.spans()] == [("slmfleet-test", "request")]
+
+
+OTHER = "00-11112222333344445555666677778888-1111222233334444-01"
+
+
+@pytest.mark.parametrize("by", ["gateway", "process"])
+async def test_events_of_one_batch_stay_each_in_its_own_trace(
+    shop: Shop, spans: InMemorySpanExporter, by: str
+) -> None:
+    answerer: Answerer = gateway(shop)
+    if by == "process":
+        answerer = PipelineAnswerer(lambda: shop.loaded, WordParts().customer_of(shop.settings))
+    asked = [Asked(QueryData(text="where is my parcel"), trace) for trace in (CALLER, OTHER, None)]
+    answers = await answerer.answer_all(asked)
+    assert {answer.status for answer in answers if isinstance(answer, AnswerBody)} == {"answered"}
+    found = spans.get_finished_spans()
+    for trace in (CALLER, OTHER):
+        _, trace_id, parent, _ = trace.split("-")
+        mine = [span for span in found if f"{span.context.trace_id:032x}" == trace_id]
+        assert {"router", "specialist", "reply"} <= {span.name for span in mine}
+        assert f"{parent}" in {f"{span.parent.span_id:016x}" for span in mine}
+
+
+@pytest.mark.parametrize(
+    ("given", "sampled"), [(CALLER, True), (CALLER[:-2] + "00", False), ("nonsense", False), (None, False)]
+)
+def test_what_nobody_records_is_not_taken_for_traced(given: str | None, sampled: bool) -> None:
+    assert tracing.is_sampled(given) is sampled
