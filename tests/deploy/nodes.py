@@ -36,7 +36,8 @@ mount --bind /run/resolv.conf /etc/resolv.conf
 cp /etc/hosts {_HOSTS}
 mount --bind {_HOSTS} /etc/hosts
 ip link set lo up
-ip link add fleet type bridge
+# An address of its own: else it takes the lowest of its nodes', and all wait for ARP when that one goes.
+ip link add fleet address 02:00:0a:4d:00:01 type bridge
 ip addr add {OUTSIDE}/24 dev fleet
 ip link set fleet up
 mkdir -p /tmp/ray /tmp/haproxy-serve
