@@ -33,9 +33,8 @@ class Drill:
         self.unanswered_s: dict[str, float] = {}
         self._config = given["config"]
         self._revision = 0
-        # The cluster that keeps its state comes first and is then replaced by one of other code, which has
-        # the defaults of the chart and goes through the rest.
-        self.cluster = self._cluster("a", given["keeping_state"])
+        # With the chart's defaults; other code then brings a cluster that keeps its state.
+        self.cluster = self._cluster("a", given["spec"])
         self.service = Service(self.cluster, given["key"])
         self._await_service(2)
 
@@ -45,7 +44,7 @@ class Drill:
         cluster = RayCluster(name, spec, self._given["environment"], cpus=5, redis_password=password)
         for _ in range(2):
             cluster.add_worker()
-        cluster.apply(self._given["config"])
+        cluster.apply(self._config)
         cluster.await_running()
         return cluster
 
@@ -89,7 +88,7 @@ class Drill:
         """KubeRay's way: a second cluster, then the Service, then the first one's end."""
         first = self.cluster
         with self._step("other code"):
-            self.cluster = self._cluster("b", self._given["spec"])
+            self.cluster = self._cluster("b", self._given["keeping_state"])
             for worker in self.cluster.workers:
                 until(lambda: self.cluster.ready(worker), 120, "ready")  # noqa: B023 - called at once
             self.service.move(self.cluster)
@@ -164,14 +163,14 @@ def main() -> None:
         stdout=subprocess.DEVNULL,
     )
     drill = Drill(given)
-    drill.lose_the_head_and_keep_its_state()
-    drill.change_the_code()
     drill.announce_another_revision()
     drill.kill_a_gateway()
     printed = drill.drain_a_worker()
     noticed_after_s = drill.lose_a_worker()
     drill.change_settings()
     drill.lose_the_head()
+    drill.change_the_code()
+    drill.lose_the_head_and_keep_its_state()
     print(
         json.dumps(
             {
