@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,9 +42,6 @@ from slmfleet.models.scores import (
     span_counts,
 )
 from slmfleet.models.suite import Reader, SuiteRow, Task, Verdict
-
-#: In a task of many labels, a label is said when its calibrated probability reaches this.
-MULTI_LABEL_CUT: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -176,10 +173,11 @@ def _multi(reader: Reader, row: SuiteRow, columns: Sequence[str], verdict: Verdi
     said = {
         label
         for label, probability in zip(reader.labels, verdict.probabilities, strict=True)
-        if probability >= MULTI_LABEL_CUT
+        if probability >= verdict.told_from
     }
     # The probability of this set, as far as labels stand for themselves.
-    confidence = float(np.maximum(verdict.probabilities, 1 - verdict.probabilities).prod())
+    likely = verdict.probabilities
+    confidence = float(np.where(likely >= verdict.told_from, likely, 1 - likely).prod())
     accepted = verdict.inlier >= reader.threshold
     return (
         True,

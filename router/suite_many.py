@@ -14,7 +14,7 @@ from slmfleet.models.suite import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What makes log-odds of labels into probabilities of which one half decides, fitted on held-out rows."""
+    """What makes log-odds of labels into probabilities, and of which one is told, by held-out rows."""
 
     temperature: float = 1.0
     #: The probability from which on a label is told: less than one half, as most labels are rarely meant.
@@ -22,8 +22,7 @@ class Cut:
 
     def probabilities(self, odds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Of labels with log-odds `odds`, in any shape."""
-        shift = np.log(self.told_from / (1 - self.told_from))
-        return np.asarray(1 / (1 + np.exp(shift - odds / self.temperature)))
+        return np.asarray(1 / (1 + np.exp(-odds / self.temperature)))
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ class ManyReader:
 
     def read(self, text: str) -> Verdict:
         """Each label's own probability; everything is in scope."""
-        return Verdict(self.cut.probabilities(log_odds(self.classifier, text)), 1.0, ())
+        probabilities = self.cut.probabilities(log_odds(self.classifier, text))
+        return Verdict(probabilities, 1.0, (), told_from=self.cut.told_from)
 
     def read_joined(self, text: str) -> tuple[Verdict, ...]:
         """The text as one request."""

@@ -155,6 +155,14 @@ def test_many_labels_by_hand() -> None:
     assert found["ece"] == pytest.approx((0.54 + 0.55 + 0.28) / 3)
 
 
+def test_many_labels_are_told_from_the_readers_own_cut() -> None:
+    task = make_task([row("p", "pay"), row("s", "ship")], [row("a", "pay", "ship")], kind="multi")
+    low = replace(verdict(0.9, 0.4), told_from=0.3)
+    found = measure(task, ToldReader(("pay", "ship"), {"a": low}))
+    assert found["exact_set"] == 1
+    assert found["ece"] == pytest.approx(1 - 0.9 * 0.4)  # the probability of what was said
+
+
 def test_a_label_that_is_only_tested_counts_against_the_reader() -> None:
     task = make_task([row("p", "pay")], [row("a", "pay", "rare")], kind="multi")
     found = measure(task, ToldReader(("pay",), {"a": verdict(1.0)}))
