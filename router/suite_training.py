@@ -22,7 +22,7 @@ from slmfleet.models.fitting import Recipe, passes
 from slmfleet.models.leaks import without_twins
 from slmfleet.models.learn import Base, Lesson, learn, signals_of
 from slmfleet.models.mixture import Mixture
-from slmfleet.models.mixture_fit import fit_mixture
+from slmfleet.models.mixture_fit import NOWHERE, fit_mixture
 from slmfleet.models.recipes import ROUTER, ROUTER_BASE
 from slmfleet.models.scope_scores import ScopeScores
 from slmfleet.models.slots import BOUNDARY
@@ -32,6 +32,7 @@ from slmfleet.models.suite_rows import SUITES_DIR, read_rows
 from slmfleet.models.suite_tasks import NLUPP_TRAIN_FOLDS
 from slmfleet.models.text import fingerprint
 from slmfleet.router.suite_many import ManyReader, fit_cut, log_odds
+from slmfleet.router.suite_threshold import fit_threshold
 
 #: Fewer rows than these are calibrated on a second model, which is then trained again on all of them.
 _FEW_ROWS = 1_500
@@ -39,9 +40,6 @@ _HELD_OUT_FEW, _HELD_OUT_MANY = 0.25, 0.1
 #: How much more often rows of many labels are read: each label is learned apart from the others, of few rows,
 #: and nothing draws those together.
 _MANY_TIMES = 4
-#: Share of questions that are taken to be out of scope where a threshold is chosen: a shop's lot, not a
-#: benchmark's.
-_OUT_OF_SCOPE_SHARE = 0.4
 #: Utterances of no retailer's domain that a task is taught to refuse which tests that and has none.
 _GENERIC_ROWS = 600
 #: Labels of CLINC150 that a retailer might be asked.
@@ -231,22 +229,18 @@ def _leave_out(task: Task, lesson: Lesson, few: bool, seed: int) -> tuple[Lesson
 def _calibrate(
     classifier: Classifier, lesson: Lesson, held: Sequence[Row], in_scope: int
 ) -> tuple[Mixture, float]:
-    """The mixture fitted on held-out rows, and the trust at which most of them are decided rightly.
+    """The mixture fitted on held-out rows, and the trust from which on a label is taken for right.
 
-    Rows out of scope count so that they make up _OUT_OF_SCOPE_SHARE; without any, everything is accepted.
+    Without rows out of scope everything is. Where labels were left out, their rows stand for what is out of
+    scope: those that the lesson has a label for are too easy.
     """
     signals, wanted = signals_of(classifier, lesson, held)
     mixture = fit_mixture(signals, wanted, in_scope)
     inside = (wanted >= 0) & (wanted < in_scope)
     if inside.all():
         return mixture, 0.0
-    trusts, right = [], []
-    for signal, label in zip(signals, wanted, strict=True):
-        best, sure = mixture.best(signal, in_scope)
-        trusts.append(sure)
-        right.append(best == label)
-    trust = np.array(trusts)
-    weight = np.where(inside, (1 - _OUT_OF_SCOPE_SHARE) / inside.sum(), _OUT_OF_SCOPE_SHARE / (~inside).sum())
-    cuts = np.quantile(trust, np.linspace(0, 1, 201))
-    gains = [(weight * np.where(inside, (trust >= cut) & right, trust < cut)).sum() for cut in cuts]
-    return mixture, float(cuts[int(np.argmax(gains))])
+    found = [mixture.best(signal, in_scope) for signal in signals]
+    right = inside & (np.array([label for label, _ in found]) == wanted)
+    near = wanted == NOWHERE
+    outside = near if near.any() else ~inside
+    return mixture, fit_threshold(np.array([trust for _, trust in found]), right, outside)
