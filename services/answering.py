@@ -100,10 +100,17 @@ class GatewayAnswerer:
 
     async def answer_all(self, asked: Sequence[Asked]) -> list[Outcome]:
         """One outcome a question, in order."""
+        # One that is posted by itself must not overtake, or be overtaken by, another of its session.
+        traced = {
+            (one.data.token, one.data.session_id)
+            for one in asked
+            if one.data.session_id is not None and tracing.is_sampled(one.traceparent)
+        }
         customers: dict[tuple[str | None, int | None], list[int]] = {}
         for index, one in enumerate(asked):
-            alone = index if tracing.is_sampled(one.traceparent) else None
-            customers.setdefault((one.data.token, alone), []).append(index)
+            token = one.data.token
+            alone = tracing.is_sampled(one.traceparent) or (token, one.data.session_id) in traced
+            customers.setdefault((token, index if alone else None), []).append(index)
         outcomes: dict[int, Outcome] = {}
         for (token, _), indices in customers.items():
             found = await self._of_customer([asked[index] for index in indices], token)

@@ -19,6 +19,7 @@ from slmfleet.services.events import (
     HANDOFFS,
     KNOWLEDGE_CHANGED,
     ORDER_CHANGED,
+    QueryData,
     key_of,
     made,
     read_event,
@@ -198,6 +199,25 @@ async def test_a_consumer_that_stops_waits_for_nobody(open_desk: Callable[..., D
 async def test_the_trace_goes_from_the_question_to_the_answer(desk: Desk) -> None:
     await desk.handler.handle_all([Delivery(query("where is my parcel"), TRACE)])
     assert traceparent_of(read_event((await desk.said())[0])) == TRACE
+
+
+async def test_a_traced_question_keeps_its_place_in_its_session(shop: Shop) -> None:
+    posted: list[str] = []
+
+    class Listening(httpx.ASGITransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.method == "POST":
+                posted.append((await request.aread()).decode())
+            return await super().handle_async_request(request)
+
+    answerer = GatewayAnswerer("http://shop", None, Listening(shop.app))
+    texts = ("where is parcel one", "where is parcel two", "where is parcel three")
+    asked = [
+        Asked(QueryData(text=text, session_id="s1"), TRACE if text == texts[1] else None) for text in texts
+    ]
+    await answerer.answer_all(asked)
+    said = " ".join(posted)
+    assert [said.index(text) for text in texts] == sorted(said.index(text) for text in texts)
 
 
 async def test_the_pipeline_in_the_process_answers_like_the_gateway(
