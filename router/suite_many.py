@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slmfleet.models.classifier import Classifier
+from slmfleet.models.scores import micro_f1
 from slmfleet.models.suite import Verdict
 
 
@@ -63,7 +64,5 @@ def fit_cut(odds: NDArray[np.float64], truth: NDArray[np.bool_]) -> Cut:
     temperature = float(tried[int(np.argmin(losses))])
     likely = Cut(temperature).probabilities(odds)
     froms = np.linspace(0.05, 0.95, 37)
-    scores = [
-        2 * (truth & (likely >= cut)).sum() / max(1, truth.sum() + (likely >= cut).sum()) for cut in froms
-    ]
+    scores = [micro_f1(truth, likely >= told_from) for told_from in froms]
     return Cut(temperature, float(froms[int(np.argmax(scores))]))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from slmfleet.models.scores import micro_f1
 from slmfleet.router.suite_many import fit_cut
 
 
@@ -13,10 +14,6 @@ def held_out() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     rng = np.random.default_rng(3)
     odds = rng.normal(loc=-1.5, scale=2, size=(3_000, 4))
     return odds, rng.random(odds.shape) < 1 / (1 + np.exp(-odds))
-
-
-def micro_f1(told: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    return float(2 * (told & truth).sum() / (told.sum() + truth.sum()))
 
 
 @pytest.mark.parametrize("sharpness", [0.5, 1.0, 3.0])
