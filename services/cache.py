@@ -159,10 +159,10 @@ class SharedAnswers:
         return self._hit(query, entry, started, cpu_started)
 
     async def answered(self, query: Query, compute: Callable[[], Awaitable[Answered]]) -> Answered:
-        """The kept answer to `query`, or what `compute` makes, kept if it may be. Raises what that raises."""
-        kept = self.at_hand(query)
-        if kept is not None:
-            return kept
+        """The kept answer to `query`, not at hand, or what `compute` makes, kept if it may be.
+
+        Raises what `compute` raises.
+        """
         started, cpu_started = time.perf_counter(), time.thread_time()
         models = self._models()
         key = self._key(query)

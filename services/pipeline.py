@@ -98,7 +98,7 @@ class Cache(Protocol):
         ...
 
     async def answered(self, query: Query, compute: Callable[[], Awaitable[Answered]]) -> Answered:
-        """The same from wherever it is kept, or what `compute` makes, kept then.
+        """The kept answer that is not at hand, or what `compute` makes, kept then.
 
         Raises what `compute` raises.
         """
@@ -169,7 +169,9 @@ class Pipeline:
         if self._cache is None:
             answered = await self._compute(query, turns, meter)
         elif self._may_be_kept(query) and not turns:
-            answered = await self._cache.answered(query, lambda: self._compute(query, turns, meter))
+            # Without a session it was looked for before it came here.
+            kept = None if query.session_id is None else self._cache.at_hand(query)
+            answered = kept or await self._cache.answered(query, lambda: self._compute(query, turns, meter))
         else:
             await self._cache.bypass()
             answered = await self._compute(query, turns, meter)
