@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypedDict, TypeVar
 
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
@@ -23,11 +23,14 @@ from slmfleet.services.current import Current
 from slmfleet.services.dispatch import GuardedSpecialist, Question
 from slmfleet.services.fleet_loading import LoadedFleet, ModelFacts, Parts, load_pipeline
 from slmfleet.services.gateway import Gateway
+from slmfleet.services.hedge import hedged
 from slmfleet.services.knowledge_here import Following
 from slmfleet.services.settings import Settings
 from slmfleet.services.shared import SharedState
 
 Result = TypeVar("Result")
+#: Far above what a read takes, far below what a customer waits.
+_ASK_AGAIN_AFTER_S = 0.5
 log = logging.getLogger(__name__)
 
 
@@ -137,8 +140,9 @@ class SpecialistReplica:
 class AcrossRay:
     """A specialist behind a deployment handle; whatever Ray raises becomes one of our own errors.
 
-    `timeout_s` bounds each call: a specialist without a running replica would otherwise be waited for
-    without end, and hold up everyone who asks after.
+    A replica that is lost, or says nothing, is not waited for: another is asked the same. `timeout_s` bounds
+    that: a specialist without a running replica would otherwise be waited for without end, and hold up
+    everyone who asks after.
     """
 
     def __init__(self, domain: str, handle: DeploymentHandle, timeout_s: float) -> None:
@@ -148,23 +152,25 @@ class AcrossRay:
 
     async def read_all(self, questions: list[Question]) -> list[Reading | ModelBroken]:
         """One outcome a question. Raises ModelBroken, Overloaded, DeadlineExceeded."""
-        outcomes: list[Reading | ModelBroken] = await self._answer(self._handle.read_all.remote(questions))
+        outcomes: list[Reading | ModelBroken] = await self._answer(
+            lambda: self._handle.read_all.remote(questions)
+        )
         return outcomes
 
     async def check(self) -> str | None:
         """What is wrong with the specialist, or None. Raises as `read_all` does."""
-        fault: str | None = await self._answer(self._handle.check.remote())
+        fault: str | None = await self._answer(self._handle.check.remote)
         return fault
 
     async def facts(self) -> ModelFacts:
         """What is told of the model. Raises as `read_all` does."""
-        facts: ModelFacts = await self._answer(self._handle.facts.remote())
+        facts: ModelFacts = await self._answer(self._handle.facts.remote)
         return facts
 
-    async def _answer(self, response: Awaitable[Result]) -> Result:
+    async def _answer(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await response
+                return await hedged(ask, _ASK_AGAIN_AFTER_S, (RayActorError,))
         except TimeoutError:
             message = f"the {self._domain} specialist did not answer within {self._timeout_s:g} s"
             raise DeadlineExceeded(message) from None

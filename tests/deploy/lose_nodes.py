@@ -111,6 +111,16 @@ class Drill:
             until(lambda: self.cluster.replicas().get("gateway", 2) < 2, 60, "noticed")
             until(lambda: self.cluster.replicas().get("gateway") == 2, 200, "replaced")
 
+    def kill_a_specialist(self) -> None:
+        """One of two of each that answer questions of the clients."""
+        with self._step("a specialist replica of two killed"):
+            for domain in ("returns", "shipping", "account", "orders"):
+                kill = f"pkill -9 -o -f ServeReplica:slmfleet:specialist-{domain}"
+                if not any(worker.run(kill)[0] == 0 for worker in self.cluster.workers):
+                    raise SystemExit(f"there is no replica of {domain}")
+            time.sleep(5)
+            self.cluster.await_running()
+
     def drain_a_worker(self) -> str:
         """Told to stop while there is room elsewhere; returns what its preStop printed."""
         # Serve has no replica on it, so that it has no proxy and is not ready yet.
@@ -124,12 +134,12 @@ class Drill:
         self.cluster.await_running()
         return printed
 
-    def lose_a_worker(self) -> float:
+    def lose_a_worker(self, step: str) -> float:
         """At once, without a word to those who are connected to it; returns after how long Ray noticed."""
         self._await_service(2)
         self.cluster.add_worker()
         lost = self.cluster.workers[1]
-        with self._step("a worker lost"):
+        with self._step(step):
             self.cluster.lose(lost)
             since = time.monotonic()
             until(lambda: not self.cluster.knows(lost), 120, "noticed")
@@ -166,8 +176,10 @@ def main() -> None:
     drill.announce_another_revision()
     drill.kill_a_gateway()
     printed = drill.drain_a_worker()
-    noticed_after_s = drill.lose_a_worker()
+    noticed_after_s = drill.lose_a_worker("a worker lost")
     drill.change_settings()
+    drill.kill_a_specialist()
+    drill.lose_a_worker("a worker of two lost")
     drill.lose_the_head()
     drill.change_the_code()
     drill.lose_the_head_and_keep_its_state()

@@ -19,7 +19,12 @@ _KEEPING_STATE = (
     "--set=ray.gcsFaultTolerance.redisAddress=10.77.0.1:6379",
     "--set=ray.gcsFaultTolerance.existingSecret=state",
 )
-_OTHER_SETTINGS = ("--set=specialist.autoscaling.minReplicas=2", "--set=settings.session_ttl_s=900")
+_OTHER_SETTINGS = (
+    "--set=specialist.autoscaling.minReplicas=2",
+    "--set=specialist.maxReplicasPerNode=1",
+    "--set=gateway.maxReplicasPerNode=1",
+    "--set=settings.session_ttl_s=900",
+)
 _NOTICED_BY_NOBODY = (
     "other code", "other settings", "another revision", "a worker drained",
 )  # fmt: skip

@@ -56,6 +56,19 @@
   value: "10000"
 - name: RAY_SERVE_SLOW_STARTUP_WARNING_S
   value: "180"
+{{- /* A worker that is gone without a word is missed after about 12 s, not 33: three checks of 3 s, 1 s apart. */}}
+- name: RAY_health_check_period_ms
+  value: "1000"
+- name: RAY_health_check_timeout_ms
+  value: "3000"
+- name: RAY_health_check_failure_threshold
+  value: "3"
+{{- /* A request whose replica cannot be reached within a second, or ends without a byte of an answer, goes to
+another: it may be answered twice, as answering changes nothing. */}}
+- name: RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S
+  value: "1"
+- name: RAY_SERVE_HAPROXY_RETRY_ON
+  value: conn-failure empty-response
 - name: RAY_SERVE_HAPROXY_METRICS_PORT
   value: "9101"
 - name: RAY_SERVE_HAPROXY_STATS_PORT

@@ -1,6 +1,6 @@
 {{/* What Ray Serve runs: serveConfigV2 of the RayService, and deploy/serve.yaml. */}}
 
-{{/* autoscaling_config or num_replicas; call with values that have autoscaling and replicas. */}}
+{{/* How many replicas, and where; call with values that have autoscaling, replicas and maxReplicasPerNode. */}}
 {{- define "slmfleet.scale" -}}
 {{- if .autoscaling.enabled -}}
 autoscaling_config:
@@ -11,6 +11,9 @@ autoscaling_config:
   downscale_delay_s: {{ .autoscaling.downscaleDelaySeconds }}
 {{- else -}}
 num_replicas: {{ .replicas }}
+{{- end -}}
+{{- with .maxReplicasPerNode }}
+max_replicas_per_node: {{ . }}
 {{- end -}}
 {{- end -}}
 
