@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+#: Fewer held-out rows than these tell nothing.
+MIN_ROWS = 10
 
 
 def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> Floats:
@@ -57,10 +59,12 @@ def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_], b
     return float(gap)
 
 
-def threshold_for_error(confidence: Floats, wrong: NDArray[np.bool_], max_rate: float) -> float:
+def threshold_for_error(
+    confidence: Floats, wrong: NDArray[np.bool_], max_rate: float, none: float = 1.0
+) -> float:
     """The least threshold at which, of the rows that reach it, at most `max_rate` are wrong.
 
-    1.0 when there is no such threshold.
+    `none` when there is no such threshold.
     """
     order = np.argsort(-np.asarray(confidence), kind="stable")
     ranked, mistakes = np.asarray(confidence)[order], np.cumsum(np.asarray(wrong)[order])
@@ -68,4 +72,4 @@ def threshold_for_error(confidence: Floats, wrong: NDArray[np.bool_], max_rate: 
     # A cut may only fall between different confidences.
     ends = np.append(ranked[1:] < ranked[:-1], True) if len(ranked) else np.array([], dtype=bool)
     good = np.flatnonzero((rate <= max_rate) & ends)
-    return float(ranked[good[-1]]) if len(good) else 1.0
+    return float(ranked[good[-1]]) if len(good) else none

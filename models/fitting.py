@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +38,7 @@ class Recipe:
     warm_up: float = 0.1
     typo_share: float = 0.15
     contrast: float = 1.0
+    passage_contrast: float = 0.0
     join_share: float = 0.0
     held_out: float = 0.12
     seed: int = 7
@@ -82,21 +85,38 @@ def attention(ids: Sequence[Sequence[int]]) -> Tensor:
     return padded([[1] * len(sequence) for sequence in ids], 0)
 
 
-def batches(examples: Sequence[Example], size: int, dice: random.Random) -> list[list[Example]]:
-    """Shuffled batches of rows of like length, so that little is computed on padding."""
-    order = list(examples)
+def batches(
+    examples: Sequence[Example], size: int, dice: random.Random, paired: bool = False
+) -> list[list[Example]]:
+    """Shuffled batches of rows of like length, so that little is computed on padding.
+
+    `paired`: rows that one passage answers go in twos, as few would meet in a batch by chance.
+    """
+    order = _pairs(examples, dice) if paired else [[example] for example in examples]
     dice.shuffle(order)
     window = size * 16
     made = []
     for start in range(0, len(order), window):
-        chunk = sorted(order[start : start + window], key=lambda example: len(example.ids))
-        made += [chunk[index : index + size] for index in range(0, len(chunk), size)]
+        chunk = sorted(order[start : start + window], key=lambda rows: max(len(row.ids) for row in rows))
+        rows = list(itertools.chain.from_iterable(chunk))
+        made += [rows[index : index + size] for index in range(0, len(rows), size)]
     dice.shuffle(made)
     return made
 
 
+def _pairs(examples: Sequence[Example], dice: random.Random) -> list[list[Example]]:
+    answered: dict[int, list[Example]] = defaultdict(list)
+    for example in examples:
+        answered[example.passage].append(example)
+    made = [[example] for example in answered.pop(UNKNOWN, [])]
+    for alike in answered.values():
+        dice.shuffle(alike)
+        made += [alike[index : index + 2] for index in range(0, len(alike), 2)]
+    return made
+
+
 def _contrast_loss(embedding: Tensor, wanted: Tensor) -> Tensor:
-    """Supervised contrastive (Khosla 2020): utterances of a label draw near, those of other labels apart."""
+    """Supervised contrastive (Khosla 2020): utterances of a label (or of a passage) draw near, others apart."""
     alike = wanted[:, None] == wanted[None, :]
     itself = torch.eye(len(wanted), dtype=torch.bool)
     near = (embedding @ embedding.T / _CONTRAST_TEMPERATURE).masked_fill(itself, -1e4)
@@ -166,7 +186,7 @@ def fit(
     network.train()
     done = 0
     for epoch in range(passes_):
-        for batch in batches(epochs(epoch), recipe.batch, dice):
+        for batch in batches(epochs(epoch), recipe.batch, dice, recipe.passage_contrast > 0):
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_fast_halves()):
                 loss = _loss(network, batch, passages, recipe, dice)
             if not loss.requires_grad:
@@ -212,4 +232,9 @@ def _loss(
         )
     if passages:
         loss = loss + 0.5 * _passage_loss(network, batch, embedding.float(), passages, dice)
+        if recipe.passage_contrast:
+            answers = torch.tensor([example.passage for example in batch])
+            known = answers != UNKNOWN
+            alike = _contrast_loss(embedding[known].float(), answers[known])
+            loss = loss + recipe.passage_contrast * alike
     return loss

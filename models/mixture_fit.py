@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from slmfleet.models.calibrate import fit_temperature, negative_log_likelihood
+from slmfleet.models.calibrate import MIN_ROWS, fit_temperature, negative_log_likelihood
 from slmfleet.models.mixture import Mixture, Signals, Trust
 
 #: Label index of a held-out row that belongs to no label.
 NOWHERE = -1
-#: Fewer rows than these tell nothing: the mixture stays as it is.
-MIN_ROWS = 10
 #: Rows of which the weight of the lexical head is fitted.
 ENOUGH_ROWS = 150
 _LEXICAL_WEIGHTS = (0.25, 0.5, 0.75, 1.0)

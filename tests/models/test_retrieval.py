@@ -31,7 +31,7 @@ def test_a_text_without_known_words_is_ranked_without_fault() -> None:
 def test_weights_are_fitted_to_what_helps() -> None:
     # Embeddings mislead here, words in common tell the truth.
     evidence = [np.array([[0.3, 0.2], [-1, -1], [0, 1], [0, 0]], dtype=float)] * 4
-    weights, hits = fit_weights(evidence, [1] * 4)
+    weights, hits = fit_weights(evidence, [1] * 4, 0.2)
     assert weights.lexical > 0
     assert hits == 1.0
 
