@@ -116,7 +116,7 @@ def _pairs(examples: Sequence[Example], dice: random.Random) -> list[list[Exampl
 
 
 def _contrast_loss(embedding: Tensor, wanted: Tensor) -> Tensor:
-    """Supervised contrastive (Khosla 2020): utterances of a label (or of a passage) draw near, others apart."""
+    """Supervised contrastive (Khosla 2020): utterances of a label (or passage) draw near, others apart."""
     alike = wanted[:, None] == wanted[None, :]
     itself = torch.eye(len(wanted), dtype=torch.bool)
     near = (embedding @ embedding.T / _CONTRAST_TEMPERATURE).masked_fill(itself, -1e4)

@@ -107,6 +107,8 @@ class Wording(_Strict):
     unknown_order: Sentence
     needs_product: Sentence
     no_evidence: Sentence
+    #: Where no passage is clear enough to be the answer, and one of a few may be. {choices}: their titles.
+    needs_choice: Sentence = "Which of these do you mean? Say its number, or ask for a person.\n{choices}"
     #: After the answer to another part of the same message.
     rest_handed_off: Sentence = "I'm passing the rest of your message to a person in our customer care team."
 
@@ -131,7 +133,11 @@ class FleetConfig(_Strict):
     wording: Wording
 
 
-WORDING_FACTS: dict[str, tuple[str, ...]] = {"needs_order": ("orders",), "unknown_order": ("order_id",)}
+WORDING_FACTS: dict[str, tuple[str, ...]] = {
+    "needs_order": ("orders",),
+    "unknown_order": ("order_id",),
+    "needs_choice": ("choices",),
+}
 _SUPPORT_FACTS = ("retailer", "phone", "hours")
 
 

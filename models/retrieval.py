@@ -20,8 +20,8 @@ _STOP_WORDS = (
     "who why will with would you your"
 )
 _STOP = frozenset(_STOP_WORDS.split())
-#: How much a lead over the second passage counts beside the score itself when it is asked whether the first is
-#: right. A logistic curve through the held-out rows of six domains puts it at 1.6.
+#: How much a lead over the second passage counts beside the score itself where it is asked whether the first
+#: is right. A logistic curve through the held-out rows of six domains puts it at 1.6.
 _LEAD = 1.6
 #: Clearer than any passage can be.
 _NEVER = 1e9

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from slmfleet.models.retrieval import words as content_words
 from slmfleet.models.slots import exact_slots
 from slmfleet.router.negation import retracted
 from slmfleet.router.phrases import is_courtesy, opens_request, points_back, words
@@ -33,6 +34,15 @@ _POINTS_AT_ORDER: Final = re.compile(
     r"items?|products?)\b",
     re.IGNORECASE,
 )
+_ORDINALS: Final = {
+    name: place
+    for place, names in enumerate(("1 1st first", "2 2nd two second", "3 3rd three third"))
+    for name in names.split()
+}
+_CHOOSING_WORDS = (
+    "the a one number no nr option choice i mean meant want i'd like it's it is that please yes ok okay about"
+)
+_CHOOSING: Final = frozenset(_CHOOSING_WORDS.split())
 _FILLING_WORDS = (
     "it it's its is the a my this that order number no nr id invoice for here hi hello please thanks thank "
     "you sorry ok okay sure yes of course i mean meant one with email e-mail mail and have"
@@ -50,6 +60,23 @@ def bare_reference(text: str) -> bool:
     for slot in reversed(named):
         rest = rest[: slot.start] + " " + rest[slot.end :]
     return all(word.lower().replace("’", "'").strip("#") in {*_FILLING, ""} for word in words(rest))
+
+
+def choice(text: str, titles: Sequence[str]) -> int | None:
+    """The place in `titles` of the one that `text` chooses by its number, or by words that no other has.
+
+    None where it chooses none of them, or more than one.
+    """
+    said = [word.lower().replace("’", "'").strip("#.") for word in words(text)]
+    rest = [word for word in said if word not in _CHOOSING]
+    if not rest and re.search(r"(?:^|\b(?:number|option|choice) )one\b", " ".join(said)):
+        rest = ["first"]
+    if len(rest) == 1 and rest[0] in (*_ORDINALS, "last"):
+        place = _ORDINALS.get(rest[0], len(titles) - 1)
+        return place if 0 <= place < len(titles) else None
+    meant = content_words(" ".join(rest))
+    found = [place for place, title in enumerate(titles) if meant and meant <= content_words(title)]
+    return found[0] if len(found) == 1 else None
 
 
 def points_at(text: str) -> bool:

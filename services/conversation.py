@@ -10,10 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from slmfleet.models.contracts import HAND_OFF, Decision, Part, Reading, Reference, Route, Slot
+from slmfleet.models.contracts import (
+    HAND_OFF,
+    Decision,
+    Part,
+    PassageMatch,
+    Reading,
+    Reference,
+    Route,
+    Slot,
+)
 from slmfleet.models.phrases import Gazetteers
 from slmfleet.models.slots import exact_slots, normal_order_id
-from slmfleet.router.follow_up import anchor, bare_reference, contextual, elliptical, leans, points_at
+from slmfleet.router.follow_up import anchor, bare_reference, choice, contextual, elliptical, leans, points_at
 from slmfleet.router.policy import sure
 from slmfleet.services.sessions import Turn
 
@@ -38,10 +47,11 @@ class Router(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """A decision, and the turn whose question the text completes, if it does."""
+    """A decision; the turn whose question the text completes, or the passage that it chooses, if it does."""
 
     decision: Decision
     completes: Turn | None = None
+    chosen: str | None = None
 
 
 def told(history: Sequence[str], gazetteers: Gazetteers) -> tuple[Turn, ...]:
@@ -52,7 +62,8 @@ def told(history: Sequence[str], gazetteers: Gazetteers) -> tuple[Turn, ...]:
 def route_in_context(router: Router, text: str, turns: Sequence[Turn]) -> Routed:
     """The decision for `text` after `turns`, oldest first. Raises ModelBroken.
 
-    A bare reference completes the question that waits for one. A text that leans on the one before by its
+    One of the passages that were offered is chosen by its number or its title. A bare reference completes the
+    question that waits for one. A text that leans on the one before by its
     form, or that is short and unsure by itself, is routed once more behind the request before it; it stays
     as it was when that is no surer. A wish for a person is never read otherwise.
     """
@@ -60,6 +71,11 @@ def route_in_context(router: Router, text: str, turns: Sequence[Turn]) -> Routed
     if not turns or len(decision.routes) > 1 or decision.routes[0].domain == HAND_OFF:
         return Routed(decision)
     before = turns[-1]
+    place = choice(text, [title for _, title in before.choices])
+    if place is not None:
+        passage, title = before.choices[place]
+        route = Route(before.domain, before.routed, title, -len(title) - 1)
+        return Routed(replace(decision, routes=(route,), abstained=False), chosen=passage)
     if before.waits and bare_reference(text):
         joined = f"{before.text} {text}"
         route = Route(before.domain, before.routed, joined, len(text) - len(joined))
@@ -80,13 +96,16 @@ def merged(routed: Routed, read: Sequence[Read]) -> list[Read]:
 
     Equal intents stay apart when both have evidence, but not the same ("express shipping costs ..., and
     standard shipping ..."), or name different things ("where are #W1 and #W2"). A question that was waited
-    for keeps the intent it had.
+    for keeps the intent it had, and a passage that was chosen is the answer.
     """
     kept: list[Read] = []
     for route, reading in read:
         turn = routed.completes
         if turn is not None and turn.model == reading.model:
             reading = replace(reading, intent=turn.intent, confidence=turn.confidence, intent_is_sure=True)
+        if routed.chosen is not None:
+            passages = (PassageMatch(routed.chosen, 1.0),)
+            reading = replace(reading, passages=passages, passage_is_evidence=True, intent_is_sure=False)
         for index, (other_route, other) in enumerate(kept):
             if _same(other, reading):
                 better = reading.confidence > other.confidence
@@ -155,9 +174,10 @@ def turn_of(
     waiting = [index for index, part in enumerate(parts) if part.status == "needs_input"]
     index = waiting[-1] if waiting else len(parts) - 1
     route, part = read[index][0], parts[index]
+    offered = [one for one in part.evidence if waiting and one.kind == "knowledge"]
     return Turn(
         anchor(route.text), tuple(references), part.domain, part.intent, route.confidence, part.confidence,
-        part.model, bool(waiting),
+        part.model, bool(waiting), tuple((one.ref.partition("/")[2], one.quote) for one in offered),
     )  # fmt: skip
 
 

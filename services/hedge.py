@@ -27,9 +27,7 @@ async def hedged(
     try:
         while True:
             asked.add(asyncio.ensure_future(ask()))
-            done, asked = await asyncio.wait(
-                asked, timeout=after_s, return_when=asyncio.FIRST_COMPLETED
-            )
+            done, asked = await asyncio.wait(asked, timeout=after_s, return_when=asyncio.FIRST_COMPLETED)
             answers = [one for one in done if not isinstance(one.exception(), gone)]
             if answers:
                 return answers[0].result()

@@ -101,7 +101,17 @@ class Replier:
             passage = domain.passage_by_id.get(reading.passages[0].passage_id)
             if passage is not None:
                 return "answered", passage.text, (_quoted(domain, passage.id),)
-        return "handed_off", self._wording["no_evidence"], ()
+        return self._offered(reading, domain)
+
+    def _offered(self, reading: Reading, domain: Domain) -> Verdict:
+        """The passages that may be meant, by their titles; the evidence of each quotes its title."""
+        known = domain.passage_by_id
+        offered = [known[match.passage_id] for match in reading.passages if match.passage_id in known]
+        if not offered:
+            return "handed_off", self._wording["no_evidence"], ()
+        choices = "\n".join(f"{number}. {passage.title}" for number, passage in enumerate(offered, 1))
+        evidence = [Evidence("knowledge", f"{domain.name}/{one.id}", one.title) for one in offered]
+        return "needs_input", _filled(self._wording["needs_choice"], {"choices": choices}), tuple(evidence)
 
     def _from_records(self, query: Query, reading: Reading, domain: Domain, intent: Intent) -> Verdict | None:
         """What the records say; None when they are not needed and the customer named none."""

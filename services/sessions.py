@@ -22,9 +22,10 @@ MAX_TURNS: Final = 5
 class Turn:
     """One question as it was understood. `text` is the request that a follow-up leans on.
 
-    `routed` and `confidence` are the router's and the specialist's. `waits`: the answer asked for an order or
-    a product. `references` are (slot name, value). A turn that no specialist read has only references, one
-    that a client tells of (`history`) only text and references.
+    `routed` and `confidence` are the router's and the specialist's. `waits`: the answer asked for an order, a
+    product or a choice among `choices`, passages as (id, title). `references` are (slot name, value). A turn
+    that no specialist read has only references, one that a client tells of (`history`) only text and
+    references.
     """
 
     text: str
@@ -35,6 +36,7 @@ class Turn:
     confidence: float = 0.0
     model: ModelVersion | None = None
     waits: bool = False
+    choices: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Turn:
@@ -44,6 +46,7 @@ class Turn:
             **{
                 **fields,
                 "references": tuple((name, value) for name, value in fields["references"]),
+                "choices": tuple((passage, title) for passage, title in fields.get("choices", ())),
                 "model": None if model is None else ModelVersion(**model),
             }
         )

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from slmfleet.router.follow_up import (
     MAX_ANCHOR_CHARACTERS,
     bare_reference,
+    choice,
     contextual,
     elliptical,
     leans,
@@ -57,6 +58,41 @@ def test_what_may_be_unreadable_alone(text: str) -> None:
 @pytest.mark.parametrize("text", [*OWN, "thanks", "what's the weather?", "", "is it " + "so " * 9])
 def test_what_is_readable_alone_or_not_at_all(text: str) -> None:
     assert not elliptical(text)
+
+
+OFFERED = ["Where prices are shown", "Why prices differ between options", "Prices can change"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("1", 0), ("#2.", 1), ("the first one", 0), ("no, the second", 1), ("number one please", 0),
+        ("option 3", 2), ("the last", 2), ("prices can change", 2), ("the one about options", 1),
+        ("Why prices differ between options?", 1),
+    ],
+)  # fmt: skip
+def test_one_of_several_is_chosen_by_its_place_or_by_words_that_only_it_has(text: str, place: int) -> None:
+    assert choice(text, OFFERED) == place
+    assert choice(text, []) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no",
+        "yes",
+        "that one",
+        "none of them",
+        "prices",
+        "4",
+        "order 2 is late",
+        "where is my order?",
+        "🙂",
+    ],
+)
+def test_what_fits_none_or_several_chooses_nothing(text: str) -> None:
+    assert choice(text, OFFERED) is None
 
 
 def test_pointing_is_by_a_pronoun_or_a_possessive() -> None:

@@ -12,6 +12,7 @@ from slmfleet.models.contracts import (
     HAND_OFF,
     OUT_OF_SCOPE,
     Decision,
+    Evidence,
     ModelVersion,
     Part,
     PassageMatch,
@@ -123,6 +124,29 @@ def test_a_number_without_a_grammar_is_an_orders_when_one_was_asked_for() -> Non
     assert in_query(got, "00123842", read, [WAITING])[0].slots == (Slot("order_id", "#00123842", 0, 8),)
 
 
+OFFERING = replace(WAITING, choices=(("late", "When a parcel is late"), ("lost", "When a parcel is lost")))
+
+
+@pytest.mark.parametrize("text", ["2", "the second one", "lost"])
+def test_a_passage_that_was_offered_is_chosen_and_is_the_answer(text: str) -> None:
+    got = route_in_context(ListedRouter(), text, [OFFERING])
+    (route,) = got.decision.routes
+    assert (got.chosen, route.domain, route.text) == ("lost", "shipping", "When a parcel is lost")
+    assert not got.decision.abstained
+    asked = reading(route.text, passage="late", passage_is_evidence=False)
+    ((_, read),) = merged(got, [(route, asked)])
+    assert (read.passages[0].passage_id, read.passage_is_evidence) == ("lost", True)
+    assert not read.intent_is_sure  # else records would be asked, which nobody did
+    assert in_query(got, text, [(route, read)], [OFFERING])[0].slots == ()
+
+
+def test_what_chooses_nothing_or_wants_a_person_is_no_choice() -> None:
+    router = ListedRouter(how_do_I_pay="billing", person=HAND_OFF)
+    for text, domain in (("how do I pay?", "billing"), ("person", HAND_OFF)):
+        got = route_in_context(router, text, [OFFERING])
+        assert (got.chosen, got.decision.routes[0].domain) == (None, domain)
+
+
 def test_an_intent_of_another_bundle_is_not_forced_upon_a_reading() -> None:
     stale = replace(WAITING, model=ModelVersion("test", "1"))
     got = route_in_context(ListedRouter(), "#W7678072", [stale])
@@ -195,8 +219,15 @@ def test_what_is_remembered_is_the_part_that_waits_else_the_last() -> None:
     turn = turn_of(text, read, readings, parts, {})
     references = (("order_id", "#W1234567"),)
     assert turn == Turn("where is my order", references, "shipping", "track", 0.9, 0.9, MODEL, True)
-    turn = turn_of(text, read, readings, [replace(parts[0], status="answered"), parts[1]], {})
+    quoted = (Evidence("record", "orders", "#W1"), Evidence("knowledge", "shipping/lost", "When it is lost"))
+    turn = turn_of(text, read, readings, [replace(parts[0], evidence=quoted), parts[1]], {})
     assert turn is not None
+    assert turn.choices == (("lost", "When it is lost"),)
+    turn = turn_of(
+        text, read, readings, [replace(parts[0], status="answered", evidence=quoted), parts[1]], {}
+    )
+    assert turn is not None
+    assert turn.choices == ()
     assert (turn.text, turn.waits, turn.intent) == ("how do I pay for #W1234567?", False, "pay")
     assert turn_of("bla", [], [], [], {}) is None
     assert turn_of("bla #W1234567", [], [], [], {}) == Turn("", references)

@@ -15,7 +15,7 @@ class Gone(Exception):
 
 
 class Answerers:
-    """Each call is answered by the next one: what it says after how many seconds, raised if it is an error."""
+    """Each call is answered by the next one: after how many seconds it says what, or raises it."""
 
     def __init__(self, *said: tuple[float, str | Exception]) -> None:
         self._said = list(said)

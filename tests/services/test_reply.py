@@ -81,9 +81,23 @@ def test_policy_is_quoted_whole_with_its_passage(replier: Replier, fleet: Fleet)
     assert answer.parts[0].evidence[0].kind == "knowledge"
 
 
-def test_without_evidence_a_person_takes_over(replier: Replier, fleet: Fleet) -> None:
-    answer = reply(replier, reading(fleet, "returns", "return_policy", evidence=False))
+def test_without_any_passage_a_person_takes_over(replier: Replier, fleet: Fleet) -> None:
+    read = replace(reading(fleet, "returns", "return_policy", evidence=False), passages=())
+    answer = reply(replier, read)
     assert (answer.status, answer.parts[0].evidence) == ("handed_off", ())
+
+
+def test_where_no_passage_is_clear_the_nearest_are_offered_by_title(replier: Replier, fleet: Fleet) -> None:
+    near = list(fleet.domains["returns"].passages[:3])
+    matches = tuple(PassageMatch(one.id, 0.5) for one in (*near[:2], replace(near[2], id="gone"), near[2]))
+    read = replace(reading(fleet, "returns", "return_policy", evidence=False), passages=matches)
+    answer = reply(replier, read)
+    assert answer.status == "needs_input"
+    assert answer.text.splitlines()[1:] == [f"{number}. {one.title}" for number, one in enumerate(near, 1)]
+    assert [(one.ref, one.quote) for one in answer.parts[0].evidence] == [
+        (f"returns/{one.id}", one.title) for one in near
+    ]
+    assert near[0].text not in answer.text
 
 
 def test_an_order_is_read_for_its_verified_customer_only(replier: Replier, fleet: Fleet) -> None:
@@ -127,7 +141,8 @@ def test_two_orders_are_both_answered(replier: Replier, fleet: Fleet, records: R
 def test_a_record_is_not_read_on_a_guess(replier: Replier, fleet: Fleet) -> None:
     guess = reading(fleet, "shipping", "track_order", {"order_id": ORDER}, sure=False, evidence=False)
     answer = reply(replier, guess, CUSTOMER)
-    assert answer.status == "handed_off"
+    assert answer.status == "needs_input"
+    assert {one.kind for one in answer.parts[0].evidence} == {"knowledge"}
     assert ORDER not in answer.text
 
 
@@ -156,7 +171,7 @@ def test_the_whole_takes_the_status_that_asks_most(replier: Replier, fleet: Flee
 
 
 def test_a_part_without_evidence_does_not_swallow_the_others(replier: Replier, fleet: Fleet) -> None:
-    unproved = reading(fleet, "billing", "installments", evidence=False)
+    unproved = replace(reading(fleet, "billing", "installments", evidence=False), passages=())
     known = reading(fleet, "returns", "return_policy")
     answer = replier.reply(Query("text"), decision("billing"), [unproved, known, unproved])
     assert answer.status == "handed_off"

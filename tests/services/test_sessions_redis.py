@@ -15,7 +15,17 @@ from slmfleet.services.sessions import MAX_TURNS, SessionsHere, Turn
 from slmfleet.services.sessions_redis import SharedSessions
 
 MODEL = ModelVersion("orders", "1")
-TURN = Turn("where is it?", (("order_id", "#W1"), ("product", "é")), "orders", "track", 0.9, 0.8, MODEL, True)
+TURN = Turn(
+    "where is it?",
+    (("order_id", "#W1"), ("product", "é")),
+    "orders",
+    "track",
+    0.9,
+    0.8,
+    MODEL,
+    True,
+    (("p", "Ä"),),
+)
 
 
 @pytest.fixture
