@@ -56,18 +56,25 @@ def by_source(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 @dataclass(frozen=True, slots=True)
 class SpecialistResult:
-    """What a specialist gets right of the rows of one source."""
+    """What a specialist gets right of the rows of one source.
+
+    Of the rows that a passage answers: `said` are those that it says a passage to, `right_said` those of them
+    that it says the right one to, and `right_offered`, of all others, those whose right passage it offers.
+    """
 
     intents: Share
     passages: Share
+    said: Share
+    right_said: Share
+    right_offered: Share
     slot_f1: float
     calibration_error: float
 
 
 def evaluate_specialist(specialist: Specialist, rows: Sequence[Row]) -> SpecialistResult:
-    """Intent accuracy, right passage first, slot F1 (same name and span) and calibration error on `rows`."""
+    """Intent accuracy, right passage, slot F1 (same name and span) and calibration error on `rows`."""
     right, confidences = [], []
-    passage_hits, passage_total = 0, 0
+    said, unsaid, first = [], [], 0
     true, found, both = 0, 0, 0
     for row in rows:
         reading = specialist.read(row.text)
@@ -75,8 +82,13 @@ def evaluate_specialist(specialist: Specialist, rows: Sequence[Row]) -> Speciali
             right.append(reading.intent == row.intent)
             confidences.append(reading.confidence)
         if row.passage is not None:
-            passage_total += 1
-            passage_hits += bool(reading.passages) and reading.passages[0].passage_id == row.passage
+            found_ids = [match.passage_id for match in reading.passages]
+            is_first = found_ids[:1] == [row.passage]
+            first += is_first
+            if reading.passage_is_evidence:
+                said.append(is_first)
+            else:
+                unsaid.append(row.passage in found_ids)
         if row.spans:
             names = {span.name for span in row.spans}
             marked = {_place(row.text, span) for span in row.spans}
@@ -84,7 +96,10 @@ def evaluate_specialist(specialist: Specialist, rows: Sequence[Row]) -> Speciali
             true, found, both = true + len(marked), found + len(read), both + len(marked & read)
     return SpecialistResult(
         Share(sum(right), len(right)),
-        Share(passage_hits, passage_total),
+        Share(first, len(said) + len(unsaid)),
+        Share(len(said), len(said) + len(unsaid)),
+        Share(sum(said), len(said)),
+        Share(sum(unsaid), len(unsaid)),
         2 * both / (true + found) if true else math.nan,
         expected_calibration_error(np.array(confidences), np.array(right)) if right else math.nan,
     )

@@ -63,6 +63,9 @@ class SpecialistFigures(BaseModel):
     source: str
     intent: Figure
     passage: Figure
+    passage_said: Figure
+    right_of_said: Figure
+    right_among_offered: Figure
     slot_f1: float | None
     calibration_error: float | None
 
@@ -121,6 +124,9 @@ def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> E
                     source=source,
                     intent=Figure.of(read.intents),
                     passage=Figure.of(read.passages),
+                    passage_said=Figure.of(read.said),
+                    right_of_said=Figure.of(read.right_said),
+                    right_among_offered=Figure.of(read.right_offered),
                     slot_f1=_known(read.slot_f1),
                     calibration_error=_known(read.calibration_error),
                 )
@@ -149,13 +155,20 @@ def tables(result: Evaluation) -> list[Group | Table | str]:
         )
         routing.add_row(row.source.removeprefix("hint3/"), right, sent, wrong, refused)
     reading = Table(title="Specialists: percent [95 % interval] rows", box=None, padding=(0, 1, 0, 0))
-    for head in ("domain", "source", "intent", "passage", "slot F1"):
+    for head in ("domain", "source", "intent", "slot F1"):
         reading.add_column(head, justify="left")
     for line in result.specialists:
         f1 = "-" if line.slot_f1 is None else f"{100 * line.slot_f1:.1f}"
-        reading.add_row(
-            line.domain, line.source.removeprefix("hint3/"), str(line.intent), str(line.passage), f1
-        )
+        reading.add_row(line.domain, line.source.removeprefix("hint3/"), str(line.intent), f1)
+    saying = Table(title="Passages: percent [95 % interval] rows", box=None, padding=(0, 1, 0, 0))
+    for head in ("domain", "first", "said", "right of said", "among offered"):
+        saying.add_column(head, justify="left")
+    for line in result.specialists:
+        if line.passage.total:
+            said, right, among = (
+                str(figure) for figure in (line.passage_said, line.right_of_said, line.right_among_offered)
+            )
+            saying.add_row(line.domain, str(line.passage), said, right, among)
     total = sum(result.bytes.values()) / 1e6
     sizes = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in result.bytes.items())
     return [
@@ -163,10 +176,15 @@ def tables(result: Evaluation) -> list[Group | Table | str]:
         "",
         reading,
         "",
+        saying,
+        "",
         "right domain: of rows for a domain or a person, threshold aside; sent: of a "
         "domain's rows, those sent to a specialist; wrong dispatch: of rows sent, those "
         "that were not for it; refused: of rows out of scope, those not sent. own: written "
-        "by the shop's authors; curekart, sofmattress: by real shoppers (HINT3).",
+        "by the shop's authors; curekart, sofmattress: by real shoppers (HINT3). "
+        "Passages, of rows that one answers: first: it comes first; said: one is clear "
+        "enough to be said, else the first three are offered; right of said, among "
+        "offered: where it is the right one, or one of them.",
         "",
         f"Router {result.router_version}, threshold {result.threshold:.3f}, "
         f"promised wrong-dispatch rate {result.max_wrong_domain_rate:.2f} (fitted on held-out rows).",

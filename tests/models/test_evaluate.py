@@ -1,4 +1,4 @@
-"""What counts as a right slot."""
+"""What counts as a right slot, and as a right passage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from slmfleet.models.contracts import ModelVersion, Reading, Slot
+from slmfleet.models.contracts import ModelVersion, PassageMatch, Reading, Slot
 from slmfleet.models.data import Row, Span
 from slmfleet.models.evaluate import evaluate_specialist
 from slmfleet.models.specialist import Specialist
@@ -22,6 +22,27 @@ class Reader:
     def read(self, text: str) -> Reading:
         """The slot, and nothing else that is measured here."""
         return Reading("returns", "i", 1.0, (self.slot,), (), ModelVersion("returns", "0"), True, False)
+
+
+class Finder:
+    """Finds the passages that the text lists, clearly where it ends in a full stop."""
+
+    def read(self, text: str) -> Reading:
+        """The passages, and nothing else that is measured here."""
+        found = tuple(PassageMatch(name, 0.5) for name in text.rstrip(".").split())
+        clear = text.endswith(".")
+        return Reading("returns", "i", 1.0, (), found, ModelVersion("returns", "0"), True, clear)
+
+
+def test_a_passage_is_said_right_or_wrong_or_offered_among_others_or_not() -> None:
+    texts = ["right.", "right a b.", "a right.", "right a", "a b right", "a b c", "."]
+    rows = [Row(text, "returns", "i", "right", None, "own") for text in texts]
+    unanswered = Row("a.", "returns", "i", None, None, "own")
+    result = evaluate_specialist(cast("Specialist", Finder()), [*rows, unanswered])
+    assert (result.passages.hits, result.passages.total) == (3, 7)
+    assert (result.said.hits, result.said.total) == (4, 7)
+    assert (result.right_said.hits, result.right_said.total) == (2, 4)
+    assert (result.right_offered.hits, result.right_offered.total) == (2, 3)
 
 
 def f1(text: str, marked: Span, found: Slot) -> float:
