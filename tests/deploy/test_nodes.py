@@ -27,15 +27,17 @@ _OTHER_SETTINGS = (
 )
 _NOTICED_BY_NOBODY = (
     "other code", "other settings", "another revision", "a worker drained",
+    "a specialist replica of two killed",
 )  # fmt: skip
-_HEALED_BY_ONE_RETRY = ("a gateway replica killed",)
+_HEALED_BY_ONE_RETRY = ("a gateway replica killed", "a worker of two lost")
 #: -> seconds for which somebody may be left without an answer.
 _NOTICED_FOR_S = {
     # Workers that found the new head hear from its Serve that there are no replicas, a moment before it has
     # found those itself.
     "the head lost, its state kept": 5,
-    # Who needs a replica there waits in vain, on a retry as well, until Ray has noticed.
-    "a worker lost": 45,
+    # Who needs the only replica of a specialist, which was there, waits in vain, on a retry as well, until Ray
+    # has noticed and Serve has started another.
+    "a worker lost": 20,
     # Until the fleet has started anew.
     "the head lost": 180,
 }
@@ -61,6 +63,7 @@ def test_clients_notice_what_the_charts_readme_says() -> None:
         assert seen[AT_ONCE] > 20, f"{what}: hardly anyone was answered"
     for what in _NOTICED_BY_NOBODY:
         assert set(told[what]) == {AT_ONCE}, what
+    assert result["noticed_after_s"] <= 20
     for what, most in _NOTICED_FOR_S.items():
         assert unanswered_s[what] <= most, what
     for what in _HEALED_BY_ONE_RETRY:
