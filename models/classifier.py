@@ -15,6 +15,7 @@ from slmfleet.models.errors import BundleFault, ModelBroken
 from slmfleet.models.lexical import Lexical
 from slmfleet.models.mixture import Floats, Mixture, Signals
 from slmfleet.models.spelling import Spelling
+from slmfleet.models.tagging import Tagging
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,13 @@ class Classifier:
         spelling: Spelling,
         lexical: Lexical,
         mixture: Mixture,
+        tagging: Tagging,
     ) -> None:
         self.encoder = encoder
         self.spelling = spelling
         self.mixture = mixture
         self.lexical = lexical
+        self.tagging = tagging
 
     @classmethod
     def load(cls, folder: Path, mixture: Mixture) -> Classifier:
@@ -67,15 +70,18 @@ class Classifier:
                 arrays = dict(file)
             words = zlib.decompress(arrays.pop("words").tobytes()).decode().split("\n")
             spelling = Spelling(words, encoder.words())
-            return cls(encoder, spelling, Lexical(**arrays), mixture)
+            tagging = Tagging(arrays.pop("tag_follows"), arrays.pop("tag_strange"))
+            return cls(encoder, spelling, Lexical(**arrays), mixture, tagging)
         except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
             raise BundleFault(f"{folder / HEAD_FILE}: cannot be read: {error}") from error
 
     def save_head(self, path: Path) -> None:
-        """Write what is not in the graph: the lexical head and the words of the training rows."""
+        """Write what is not in the graph: the lexical head, and what training rows say of words and tags."""
         words = zlib.compress("\n".join(self.spelling.trained).encode(), 9)
         arrays = self.lexical.arrays() | {
             "words": np.frombuffer(words, dtype=np.uint8),
+            "tag_follows": self.tagging.follows,
+            "tag_strange": self.tagging.strange,
         }
         np.savez_compressed(path, allow_pickle=False, **arrays)
 

@@ -48,9 +48,10 @@ class Recipe:
 _READINGS = 16_000
 
 
-def passes(rows: int) -> int:
-    """Epochs over `rows` rows: between 5 and 20."""
-    return min(20, max(5, round(_READINGS / max(1, rows))))
+def passes(rows: int, slot_labels: int = 1) -> int:
+    """Epochs over `rows` rows: between 5 and 20, at least 10 where more than O and BOUNDARY is learned."""
+    least = 10 if slot_labels > 2 else 5
+    return min(20, max(least, round(_READINGS / max(1, rows))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,7 @@ def fit(
         fused=True,
     )
     first = epochs(0)
-    passes_ = recipe.epochs or passes(len(first))
+    passes_ = recipe.epochs or passes(len(first), network.slot.out_features)
     steps = passes_ * -(-len(first) // recipe.batch)
     warm = max(1, int(steps * recipe.warm_up))
     schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -19,7 +19,7 @@ from slmfleet.models.bundle import HEAD_FILE, MODEL_FILE, TOKENIZER_FILE
 from slmfleet.models.classifier import Classifier
 from slmfleet.models.data import Row
 from slmfleet.models.encoder import MAX_TOKENS, Encoder, read_tokens
-from slmfleet.models.examples import example_maker, slot_labels
+from slmfleet.models.examples import example_maker, slot_labels, tags
 from slmfleet.models.export import export_bundle, export_fp32
 from slmfleet.models.fitting import Progress, Recipe, fit, seed_everything
 from slmfleet.models.lexical_fit import fit_lexical, fit_lexical_many
@@ -27,6 +27,7 @@ from slmfleet.models.mixture import Mixture, Signals
 from slmfleet.models.mixture_fit import NOWHERE
 from slmfleet.models.network import MultiHeadEncoder, build, parameters
 from slmfleet.models.spelling import Spelling
+from slmfleet.models.tagging import Tagging, fit_tagging, words
 
 #: Tokenizer and weights of the encoder that training starts from (distill.distilled_base).
 Base = tuple[Tokenizer, dict[str, Tensor]]
@@ -72,7 +73,8 @@ class Learned:
             path = Path(scratch) / MODEL_FILE
             export_fp32(self.network, path)
             encoder = Encoder(path, folder / TOKENIZER_FILE)
-        return Classifier(encoder, self.classifier.spelling, self.classifier.lexical, mixture)
+        mine = self.classifier
+        return Classifier(encoder, mine.spelling, mine.lexical, mixture, mine.tagging)
 
 
 def learn(lesson: Lesson, recipe: Recipe, base: Base, folder: Path, progress: Progress) -> Learned:
@@ -99,9 +101,22 @@ def learn(lesson: Lesson, recipe: Recipe, base: Base, folder: Path, progress: Pr
         lexical = fit_lexical(
             [text for text, _ in taught], [label for _, label in taught], len(lesson.labels)
         )
-    classifier = Classifier(encoder, Spelling.of(texts, encoder.words()), lexical, Mixture())
+    tagging = _tagging(lesson, tokenizer, marks, place)
+    classifier = Classifier(encoder, Spelling.of(texts, encoder.words()), lexical, Mixture(), tagging)
     classifier.save_head(folder / HEAD_FILE)
     return Learned(classifier, network, marks)
+
+
+def _tagging(lesson: Lesson, tokenizer: Tokenizer, marks: Sequence[str], place: Mapping[str, int]) -> Tagging:
+    """What the marked rows of the lesson say of tags."""
+    rows: list[tuple[int | None, list[int]]] = []
+    for row in lesson.rows:
+        if row.spans is not None:
+            offsets = read_tokens(tokenizer, row.text)[1]
+            pieces = tags(row.spans, offsets, marks)
+            of_words = [pieces[first] for _, _, (first, *_) in words(row.text, offsets)]
+            rows.append((place.get(lesson.label_of(row) or ""), of_words))
+    return fit_tagging(rows, len(lesson.labels), len(marks))
 
 
 def signals_of(

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from slmfleet.models.bundle import INDEX_FILE, NEIGHBOURS_FILE, Card, read_card, size_bytes
-from slmfleet.models.calibrate import softmax
 from slmfleet.models.classifier import Classifier, Scores
 from slmfleet.models.contracts import Explanation, ModelVersion, Reading, Slot
 from slmfleet.models.encoder import Encoder, Encoding
@@ -18,10 +17,8 @@ from slmfleet.models.fleet import Domain
 from slmfleet.models.knowledge import Passage
 from slmfleet.models.neighbours import NeighboursFile
 from slmfleet.models.retrieval import PassageIndex, Weights, clearness, unpacked
-from slmfleet.models.slots import BOUNDARY, exact_slots
-
-#: A learned slot is reported from this mean token probability on.
-SLOT_CONFIDENCE = 0.6
+from slmfleet.models.slots import exact_slots
+from slmfleet.models.tagging import learned_slots
 
 
 class Specialist:
@@ -73,7 +70,7 @@ class Specialist:
             domain=self._domain.name,
             intent=self.card.labels[scores.best],
             confidence=scores.confidence,
-            slots=self._slots(text, encoding),
+            slots=self._slots(text, encoding, scores.best),
             passages=passages,
             model=self._version,
             intent_is_sure=scores.confidence >= self.card.threshold,
@@ -116,41 +113,15 @@ class Specialist:
                 f"the {self.card.name} model answers its probe with {intent}, not {probe.label}"
             )
 
-    def _slots(self, text: str, encoding: Encoding) -> tuple[Slot, ...]:
+    def _slots(self, text: str, encoding: Encoding, intent: int) -> tuple[Slot, ...]:
         domain = self._domain
         exact = exact_slots(text, domain.gazetteers, domain.today(), domain.currency)
         learned = [
             slot
-            for slot in learned_slots(text, encoding, self.card.slot_labels)
+            for slot in learned_slots(text, encoding, self.card.slot_labels, self._classifier.tagging, intent)
             if all(slot.end <= other.start or slot.start >= other.end for other in exact)
         ]
         return tuple(sorted([*exact, *learned], key=lambda slot: slot.start))
-
-
-def learned_slots(text: str, encoding: Encoding, labels: list[str]) -> list[Slot]:
-    """Spans that the slot head marks: a B tag and the I tags of the same name after it, snapped to words."""
-    if len(labels) < 2:
-        return []
-    probabilities = softmax(encoding.slot)
-    spans: list[tuple[str, int, int, list[float]]] = []
-    for (start, end), row in zip(encoding.offsets, probabilities, strict=True):
-        if start == end:
-            continue
-        label = labels[int(np.argmax(row))]
-        if label == BOUNDARY:
-            label = "O"
-        mark, _, name = label.partition("-")
-        glued = bool(spans) and start == spans[-1][2] and text[start - 1 : start + 1].isalnum()
-        if glued or (mark == "I" and spans and spans[-1][0] == name and start - spans[-1][2] <= 1):
-            last = spans[-1]
-            spans[-1] = (last[0], last[1], end, [*last[3], float(row.max())])
-        elif mark != "O":
-            spans.append((name, start, end, [float(row.max())]))
-    return [
-        Slot(name, text[start:end], start, end)
-        for name, start, end, sure in spans
-        if sum(sure) / len(sure) >= SLOT_CONFIDENCE
-    ]
 
 
 def passage_text(passage: Passage) -> str:

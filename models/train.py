@@ -55,9 +55,9 @@ def domain_texts(fleet: Fleet, corpus: Corpus, domain: str, others: int = 3_000)
     return own + random.Random(SPECIALIST.seed).sample(rest, min(others, len(rest)))  # noqa: S311 - no secret
 
 
-def recipe_for_card(recipe: Recipe, rows: int) -> dict[str, float | int | str | list[int]]:
+def recipe_for_card(recipe: Recipe, rows: int, slot_labels: int) -> dict[str, float | int | str | list[int]]:
     """The recipe as bundle.json carries it, with the epochs over `rows` rows."""
-    told = asdict(recipe) | {"epochs": recipe.epochs or passes(rows)}
+    told = asdict(recipe) | {"epochs": recipe.epochs or passes(rows, slot_labels)}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
 
 
@@ -134,7 +134,7 @@ def train_specialist(
         threshold=threshold,
         parameters=learned.parameters,
         metrics={},
-        recipe=recipe_for_card(recipe, len(kept)),
+        recipe=recipe_for_card(recipe, len(kept), len(learned.slot_labels)),
         base=BASE,
         trained_from=trained_from(kept, held, corpus.licences),
         probe=choose_probe(

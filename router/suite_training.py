@@ -26,10 +26,10 @@ from slmfleet.models.mixture_fit import NOWHERE, fit_mixture
 from slmfleet.models.recipes import ROUTER, ROUTER_BASE
 from slmfleet.models.scope_scores import ScopeScores
 from slmfleet.models.slots import BOUNDARY
-from slmfleet.models.specialist import learned_slots
 from slmfleet.models.suite import Progress, Reader, SuiteRow, Task, Trainer, Verdict
 from slmfleet.models.suite_rows import SUITES_DIR, read_rows
 from slmfleet.models.suite_tasks import NLUPP_TRAIN_FOLDS
+from slmfleet.models.tagging import learned_slots
 from slmfleet.models.text import fingerprint
 from slmfleet.router.suite_many import ManyReader, fit_cut, log_odds
 from slmfleet.router.suite_threshold import fit_threshold
@@ -71,7 +71,8 @@ class TrainedReader:
         scores = self.classifier.score(text)
         best = int(np.argmax(scores.probabilities[: self.in_scope]))
         inlier = self.classifier.mixture.confidence(scores.signals, scores.probabilities, best)
-        slots = tuple(learned_slots(text, scores.encoding, self.slot_labels))
+        tagging = self.classifier.tagging
+        slots = tuple(learned_slots(text, scores.encoding, self.slot_labels, tagging, scores.best))
         rivals = self.rivals.of(scores.encoding) if self.rivals else ()
         return Verdict(scores.probabilities, inlier, slots, rivals)
 

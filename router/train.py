@@ -53,7 +53,7 @@ def train_router(
         threshold=threshold,
         parameters=learned.parameters,
         metrics={},
-        recipe=recipe_for_card(recipe, len(kept)),
+        recipe=recipe_for_card(recipe, len(kept), len(learned.slot_labels)),
         base=BASE,
         trained_from=trained_from(kept, held, corpus.licences),
         probe=choose_probe(classifier, kept, labels, {index: row.domain for index, row in enumerate(kept)}),

@@ -35,8 +35,8 @@ _NOTICED_FOR_S = {
     # Workers that found the new head hear from its Serve that there are no replicas, a moment before it has
     # found those itself.
     "the head lost, its state kept": 5,
-    # Who needs the only replica of a specialist, which was there, waits in vain, on a retry as well, until Ray
-    # has noticed and Serve has started another.
+    # Who needs the only replica of a specialist, which was there, waits in vain, on a retry as well, until
+    # Ray has noticed and Serve has started another.
     "a worker lost": 20,
     # Until the fleet has started anew.
     "the head lost": 180,
