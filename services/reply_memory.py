@@ -63,8 +63,10 @@ class ReplyMemory:
             shared = domain.config.intents[reading.intent].cacheable == "shared"
             if not shared or reading.slots or reading.lent:
                 return None
-            passage = reading.passages[0].passage_id if reading.passage_is_evidence else None
+            found = tuple(match.passage_id for match in reading.passages)
+            # One that is evidence is said, else all are offered.
+            passages = found[:1] if reading.passage_is_evidence else (*found, None)
             understood.append(
-                (domain.name, reading.intent, reading.intent_is_sure, passage, domain.knowledge_digest)
+                (domain.name, reading.intent, reading.intent_is_sure, passages, domain.knowledge_digest)
             )
         return (tuple(route.domain for route in decision.routes), tuple(understood))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -79,6 +80,18 @@ def test_a_reply_is_remembered_only_for_what_was_understood_alike(fleet: Fleet) 
     one, two = domain.passages[0].id, domain.passages[1].id
     keys = [memory._key(decision, [read(passage)]) for passage in (one, one, two)]
     assert keys[0] == keys[1] != keys[2]
+    third = domain.passages[2].id
+    offers = [
+        replace(
+            read(one),
+            passages=tuple(PassageMatch(passage, 1) for passage in offered),
+            passage_is_evidence=sure,
+        )
+        for offered, sure in (((one, two), False), ((one, third), False), ((one,), False), ((one, two), True))
+    ]
+    keys = [memory._key(decision, [offer]) for offer in offers]
+    assert len(set(keys)) == 4
+    assert keys[3] == memory._key(decision, [read(one)])
     assert memory._key(decision, [read(one, (Slot("product", "shoes", 0, 5),))]) is None
     assert memory._key(decision, [read(one, of=never)]) is None
     assert memory._key(decision, []) is None
