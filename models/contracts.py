@@ -16,6 +16,8 @@ EvidenceKind = Literal["knowledge", "record", "rule"]
 #: Labels of the router that are not domains: a person is asked for, or nobody here can help.
 HAND_OFF = "hand_off"
 OUT_OF_SCOPE = "out_of_scope"
+#: From this confidence on a domain is rather right than wrong.
+LIKELY = 0.5
 #: What a flip becomes when no label stands any more.
 ABSTAIN = "abstain"
 
@@ -78,8 +80,8 @@ class Route:
 class Decision:
     """The router's verdict: a route for each request of the utterance, in its order.
 
-    `abstained`: the only route did not reach `threshold`, so a person takes over. `runner_up` belongs to the
-    first route.
+    `abstained`: the only route did not reach `threshold`, so that nothing is answered: a person takes over,
+    or passages of its domain are offered where it is `likely`. `runner_up` is that of the first route.
     """
 
     routes: tuple[Route, ...]
@@ -88,6 +90,11 @@ class Decision:
     abstained: bool
     model: ModelVersion
     cpu_ms: float = 0.0
+
+    @property
+    def likely(self) -> bool:
+        """Whether the first route is rather right than wrong."""
+        return self.routes[0].confidence >= LIKELY
 
     def costing(self, cpu_ms: float) -> Decision:
         """The same decision with what it cost."""

@@ -108,7 +108,7 @@ class Wording(_Strict):
     needs_product: Sentence
     no_evidence: Sentence
     #: Where no passage is clear enough to be the answer, and one of a few may be. {choices}: their titles.
-    needs_choice: Sentence = "Which of these do you mean? Say its number, or ask for a person.\n{choices}"
+    needs_choice: Sentence = "Which of these do you mean? You can also ask for a person.\n{choices}"
     #: After the answer to another part of the same message.
     rest_handed_off: Sentence = "I'm passing the rest of your message to a person in our customer care team."
 

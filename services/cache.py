@@ -333,8 +333,10 @@ class SharedAnswers:
                 return False
             if any(evidence.kind != "knowledge" for evidence in part.evidence):
                 return False
-        return body.status in ("answered", "handed_off", "out_of_scope") and all(
-            part.status in ("answered", "handed_off") for part in body.parts
+        # What needs input offers passages to anyone, or asks for what is somebody's own and has no evidence.
+        return body.status in ("answered", "handed_off", "out_of_scope", "needs_input") and all(
+            part.status in ("answered", "handed_off") or (part.status == "needs_input" and part.evidence)
+            for part in body.parts
         )
 
     def _hit(self, query: Query, entry: Entry, started: float, cpu_started: float) -> Answered:

@@ -177,7 +177,8 @@ def turn_of(
     offered = [one for one in part.evidence if waiting and one.kind == "knowledge"]
     return Turn(
         anchor(route.text), tuple(references), part.domain, part.intent, route.confidence, part.confidence,
-        part.model, bool(waiting), tuple((one.ref.partition("/")[2], one.quote) for one in offered),
+        part.model, bool(waiting) and not offered,
+        tuple((one.ref.partition("/")[2], one.quote) for one in offered),
     )  # fmt: skip
 
 

@@ -224,7 +224,9 @@ class Pipeline:
             tracing.note(domain=domain, abstained=decision.abstained)
         meter.stage("router", domain, cpu_s)
         meter.routed(decision)
-        read = merged(routed, await self._read(decision, query.explain, meter))
+        # Who was offered passages, and is not understood again, is not asked a third time.
+        offer = not (turns and turns[-1].choices)
+        read = merged(routed, await self._read(decision, query.explain, offer, meter))
         readings = in_query(routed, query.text, read, turns)
         meter.mark()
         with tracing.span("reply"):
@@ -273,10 +275,13 @@ class Pipeline:
         return await self._sessions.turns(query.customer, query.session_id)
 
     async def _read(
-        self, decision: Decision, explain: bool, meter: QueryMeter
+        self, decision: Decision, explain: bool, offer: bool, meter: QueryMeter
     ) -> list[tuple[Route, Reading]]:
-        """Each route that has a specialist, with what it made of the route's text; all at once."""
-        if decision.abstained:
+        """Each route that has a specialist, with what it made of the route's text; all at once.
+
+        What the router abstained from is read to `offer` passages only.
+        """
+        if decision.abstained and not (decision.likely and offer):
             return []
         routes = [route for route in decision.routes if route.domain in self._dispatcher.domains]
 

@@ -59,7 +59,7 @@ class Replier:
         the customer, so that nothing is taken for finished while a part of it waits.
         """
         if decision.abstained:
-            return Answer("handed_off", self._wording["unsure"])
+            return self._unsure(readings)
         if not readings:
             domain = decision.routes[0].domain
             if domain == OUT_OF_SCOPE:
@@ -80,13 +80,18 @@ class Replier:
         status = min(statuses, key=_PRECEDENCE.index)
         return Answer(status, "\n\n".join(dict.fromkeys([*said, *handed])), parts)
 
+    def _unsure(self, readings: Sequence[Reading]) -> Answer:
+        """The answer to what the router is not sure of: an offer at most, whatever the readings say."""
+        parts = [_part(one, self._offered(one, self._fleet.domains[one.domain])) for one in readings]
+        offers = tuple(part for part in parts if part.status == "needs_input")
+        if not offers:
+            return Answer("handed_off", self._wording["unsure"])
+        return Answer("needs_input", "\n\n".join(part.text for part in offers), offers)
+
     def _part(self, query: Query, reading: Reading) -> Part:
         domain = self._fleet.domains[reading.domain]
-        status, text, evidence = self._verdict(query, reading, domain, domain.config.intents[reading.intent])
-        return Part(
-            reading.domain, reading.intent, reading.confidence, reading.slots,
-            status, text, evidence, reading.model,
-        )  # fmt: skip
+        intent = domain.config.intents[reading.intent]
+        return _part(reading, self._verdict(query, reading, domain, intent))
 
     def _verdict(self, query: Query, reading: Reading, domain: Domain, intent: Intent) -> Verdict:
         if intent.hand_off:
@@ -109,7 +114,7 @@ class Replier:
         offered = [known[match.passage_id] for match in reading.passages if match.passage_id in known]
         if not offered:
             return "handed_off", self._wording["no_evidence"], ()
-        choices = "\n".join(f"{number}. {passage.title}" for number, passage in enumerate(offered, 1))
+        choices = "\n".join(f"- {passage.title}" for passage in offered)
         evidence = [Evidence("knowledge", f"{domain.name}/{one.id}", one.title) for one in offered]
         return "needs_input", _filled(self._wording["needs_choice"], {"choices": choices}), tuple(evidence)
 
@@ -178,6 +183,14 @@ class Replier:
 
     def _or_hand_off(self, verdict: Verdict) -> Verdict:
         return verdict if verdict[0] == "answered" else ("handed_off", self._wording["no_evidence"], ())
+
+
+def _part(reading: Reading, verdict: Verdict) -> Part:
+    status, text, evidence = verdict
+    return Part(
+        reading.domain, reading.intent, reading.confidence, reading.slots,
+        status, text, evidence, reading.model,
+    )  # fmt: skip
 
 
 def _named(reading: Reading, name: str, intent: Intent) -> list[str]:

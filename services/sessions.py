@@ -22,10 +22,10 @@ MAX_TURNS: Final = 5
 class Turn:
     """One question as it was understood. `text` is the request that a follow-up leans on.
 
-    `routed` and `confidence` are the router's and the specialist's. `waits`: the answer asked for an order, a
-    product or a choice among `choices`, passages as (id, title). `references` are (slot name, value). A turn
-    that no specialist read has only references, one that a client tells of (`history`) only text and
-    references.
+    `routed` and `confidence` are the router's and the specialist's. `waits`: the answer asked for an order or
+    a product. `choices`: the passages that it offered instead, (id, title). `references` are (slot name,
+    value). A turn that no specialist read has only references, one that a client tells of (`history`) only
+    text and references.
     """
 
     text: str

@@ -124,7 +124,7 @@ def test_a_number_without_a_grammar_is_an_orders_when_one_was_asked_for() -> Non
     assert in_query(got, "00123842", read, [WAITING])[0].slots == (Slot("order_id", "#00123842", 0, 8),)
 
 
-OFFERING = replace(WAITING, choices=(("late", "When a parcel is late"), ("lost", "When a parcel is lost")))
+OFFERING = replace(ASKED, choices=(("late", "When a parcel is late"), ("lost", "When a parcel is lost")))
 
 
 @pytest.mark.parametrize("text", ["2", "the second one", "lost"])
@@ -222,7 +222,7 @@ def test_what_is_remembered_is_the_part_that_waits_else_the_last() -> None:
     quoted = (Evidence("record", "orders", "#W1"), Evidence("knowledge", "shipping/lost", "When it is lost"))
     turn = turn_of(text, read, readings, [replace(parts[0], evidence=quoted), parts[1]], {})
     assert turn is not None
-    assert turn.choices == (("lost", "When it is lost"),)
+    assert (turn.choices, turn.waits) == ((("lost", "When it is lost"),), False)
     turn = turn_of(
         text, read, readings, [replace(parts[0], status="answered", evidence=quoted), parts[1]], {}
     )

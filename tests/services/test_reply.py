@@ -93,7 +93,7 @@ def test_where_no_passage_is_clear_the_nearest_are_offered_by_title(replier: Rep
     read = replace(reading(fleet, "returns", "return_policy", evidence=False), passages=matches)
     answer = reply(replier, read)
     assert answer.status == "needs_input"
-    assert answer.text.splitlines()[1:] == [f"{number}. {one.title}" for number, one in enumerate(near, 1)]
+    assert answer.text.splitlines()[1:] == [f"- {one.title}" for one in near]
     assert [(one.ref, one.quote) for one in answer.parts[0].evidence] == [
         (f"returns/{one.id}", one.title) for one in near
     ]
@@ -161,6 +161,20 @@ def test_what_no_specialist_reads_is_worded_politely(replier: Replier, domain: s
     answer = replier.reply(Query("text"), decision(domain, abstained=domain == "returns"), [])
     assert (answer.status, answer.parts) == (status, ())
     assert "{" not in answer.text
+
+
+def test_to_what_the_router_is_unsure_of_passages_are_offered_and_nothing_is_said(
+    replier: Replier, fleet: Fleet
+) -> None:
+    sure = reading(fleet, "shipping", "track_order", {"order_id": ORDER})
+    unsure = decision("shipping", abstained=True)
+    answer = replier.reply(Query("text", CUSTOMER), unsure, [sure])
+    assert (answer.status, answer.parts[0].status) == ("needs_input", "needs_input")
+    assert {one.kind for one in answer.parts[0].evidence} == {"knowledge"}
+    assert ORDER not in answer.text
+    assert fleet.domains["shipping"].passage_by_id[sure.passages[0].passage_id].title in answer.text
+    for readings in ([], [replace(sure, passages=())]):
+        assert replier.reply(Query("text"), unsure, readings).status == "handed_off"
 
 
 def test_the_whole_takes_the_status_that_asks_most(replier: Replier, fleet: Fleet) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fakes.shop import ASK, BATCH, Shop, problem_of
 
-from slmfleet.models.contracts import Reading, Slot
+from slmfleet.models.contracts import Decision, ModelVersion, Reading, Route, Slot
 from slmfleet.services.fleet_loading import load_pipeline
 
 ALICE = {"authorization": "Bearer token-of-alice"}
@@ -54,6 +54,27 @@ async def test_slots_are_told_where_they_stand_in_the_whole_text(
     slots = [slot for part in parts for slot in part["slots"]]
     assert [slot["value"] for slot in slots] == ["parcel", "lamps"]
     assert [text[slot["start"] : slot["end"]] for slot in slots] == ["parcel", "lamps"]
+
+
+@pytest.mark.parametrize(("confidence", "read"), [(0.6, ["returns"]), (0.5, ["returns"]), (0.4, [])])
+async def test_of_what_the_router_is_unsure_the_likely_is_read_to_offer_passages(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, confidence: float, read: list[str]
+) -> None:
+    asked: list[str] = []
+    inner = shop.loaded.dispatcher.read
+
+    async def counted(domain: str, text: str, explain: bool) -> Reading:
+        asked.append(domain)
+        return await inner(domain, text, explain)
+
+    def unsure(text: str) -> Decision:
+        model = ModelVersion("router", "1")
+        return Decision((Route("returns", confidence, text),), 0.8, ("shipping", 0.1), True, model)
+
+    monkeypatch.setattr(shop.loaded.dispatcher, "read", counted)
+    monkeypatch.setattr(shop.loaded.pipeline._router, "route", unsure)
+    assert (await shop.ask("hm")).json()["route"]["abstained"]
+    assert asked == read
 
 
 async def test_a_follow_up_is_understood_in_its_session_alone(shop: Shop) -> None:
