@@ -13,6 +13,7 @@ from slmfleet.services.cache import AnswersHere, Entry, models_key, text_key
 from slmfleet.services.embedded_valkey import EmbeddedValkey
 from slmfleet.services.pipeline import Query
 from slmfleet.services.redis_link import RedisLink
+from slmfleet.services.schemas import AnswerBody, EvidenceBody
 
 ASKED = "where is a parcel"
 
@@ -91,6 +92,21 @@ async def test_an_intent_that_is_not_shared_is_not_kept(tmp_path: Path, valkey: 
     write_word_shop(tmp_path / "fleet", cacheable)
     async with sharer(sharing_settings(tmp_path, valkey)) as one:
         assert [(await one.ask(ASKED)).cache for _ in range(2)] == ["bypass", "bypass"]
+
+
+async def test_an_offer_is_for_anyone_and_a_question_for_ones_own_is_not(folder: Path, valkey: str) -> None:
+    async with sharer(sharing_settings(folder, valkey)) as one:
+        body = await one.ask(ASKED)
+        shareable = one.loaded.pipeline._cache._shareable  # type: ignore[union-attr]
+
+        def asking(*evidence: EvidenceBody) -> AnswerBody:
+            part = body.parts[0].model_copy(update={"status": "needs_input", "evidence": list(evidence)})
+            return body.model_copy(update={"status": "needs_input", "parts": [part]})
+
+        title = EvidenceBody(kind="knowledge", ref="shipping/track", quote="track")
+        assert shareable(asking(title))
+        assert not shareable(asking())
+        assert not shareable(asking(title, EvidenceBody(kind="record", ref="recent_orders", quote="#W1")))
 
 
 async def test_a_no_is_kept_for_less_time_and_no_two_entries_end_at_once(
