@@ -17,6 +17,7 @@ from slmfleet.models.fleet import load_fleet
 from slmfleet.models.suite import Progress
 from slmfleet.router.evaluate import evaluate_router
 from slmfleet.services.asking import load_models
+from slmfleet.services.reach import Reach, reach
 
 
 class Figure(BaseModel):
@@ -79,6 +80,8 @@ class Evaluation(BaseModel):
     bytes: dict[str, int]
     router: list[RouterFigures]
     specialists: list[SpecialistFigures]
+    #: Of all sources, questions that a passage answers.
+    reach: Reach
 
 
 def _known(value: float) -> float | None:
@@ -140,6 +143,7 @@ def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> E
         bytes={name: size_bytes(path) for name, path in folders.items()},
         router=router_figures,
         specialists=specialist_figures,
+        reach=reach(groups["all"], decisions["all"], specialists),
     )
 
 
@@ -178,6 +182,8 @@ def tables(result: Evaluation) -> list[Group | Table | str]:
         "",
         saying,
         "",
+        _reached(result.reach),
+        "",
         "right domain: of rows for a domain or a person, threshold aside; sent: of a "
         "domain's rows, those sent to a specialist; wrong dispatch: of rows sent, those "
         "that were not for it; refused: of rows out of scope, those not sent. own: written "
@@ -190,3 +196,12 @@ def tables(result: Evaluation) -> list[Group | Table | str]:
         f"promised wrong-dispatch rate {result.max_wrong_domain_rate:.2f} (fitted on held-out rows).",
         f"Bundles, MB: {sizes}; all {total:.1f}.",
     ]
+
+
+def _reached(counts: Reach) -> str:
+    return (
+        f"Of {counts.total} questions that a passage answers, router and specialists together answer "
+        f"{counts.answered_right} from it and {counts.answered_wrong} from another one, offer three with it "
+        f"to {counts.offered_right} and three without it to {counts.offered_wrong}, and leave "
+        f"{counts.not_answered} to a person."
+    )
