@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -10,8 +11,8 @@ from rich.console import Group
 from rich.table import Table
 
 from slmfleet.models.bundle import size_bytes
-from slmfleet.models.contracts import Decision
-from slmfleet.models.data import load_corpus
+from slmfleet.models.contracts import OUT_OF_SCOPE, Decision
+from slmfleet.models.data import Row, load_corpus
 from slmfleet.models.evaluate import Share, by_source, evaluate_specialist
 from slmfleet.models.fleet import load_fleet
 from slmfleet.models.suite import Progress
@@ -82,6 +83,8 @@ class Evaluation(BaseModel):
     specialists: list[SpecialistFigures]
     #: Of all sources, questions that a passage answers.
     reach: Reach
+    #: Of all that is out of scope, what passages are offered to all the same.
+    offered_out_of_scope: Figure
 
 
 def _known(value: float) -> float | None:
@@ -144,6 +147,7 @@ def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> E
         router=router_figures,
         specialists=specialist_figures,
         reach=reach(groups["all"], decisions["all"], specialists),
+        offered_out_of_scope=Figure.of(_offered_outside(groups["all"], decisions["all"])),
     )
 
 
@@ -182,7 +186,7 @@ def tables(result: Evaluation) -> list[Group | Table | str]:
         "",
         saying,
         "",
-        _reached(result.reach),
+        _reached(result),
         "",
         "right domain: of rows for a domain or a person, threshold aside; sent: of a "
         "domain's rows, those sent to a specialist; wrong dispatch: of rows sent, those "
@@ -198,10 +202,17 @@ def tables(result: Evaluation) -> list[Group | Table | str]:
     ]
 
 
-def _reached(counts: Reach) -> str:
+def _offered_outside(rows: Sequence[Row], decisions: Sequence[Decision]) -> Share:
+    outside = [one for row, one in zip(rows, decisions, strict=True) if row.domain == OUT_OF_SCOPE]
+    return Share(sum(one.abstained and one.likely for one in outside), len(outside))
+
+
+def _reached(result: Evaluation) -> str:
+    counts, outside = result.reach, result.offered_out_of_scope
     return (
         f"Of {counts.total} questions that a passage answers, router and specialists together answer "
         f"{counts.answered_right} from it and {counts.answered_wrong} from another one, offer three with it "
         f"to {counts.offered_right} and three without it to {counts.offered_wrong}, and leave "
-        f"{counts.not_answered} to a person."
+        f"{counts.not_answered} to a person. Of {outside.total} out of scope "
+        f"{outside.hits} are offered three."
     )

@@ -34,6 +34,7 @@ def test_what_evaluate_measures_is_what_the_cards_say(monkeypatch: pytest.Monkey
     assert [row.source for row in result.router] == ["hint3/sofmattress", "own", "all"]
     assert result.router[2].sent.hits == result.router[0].sent.hits + result.router[1].sent.hits
     assert result.reach.total == sum(row.passage is not None for row in some.test) > 1_000
+    assert 0 < result.offered_out_of_scope.hits < result.offered_out_of_scope.total / 2
     assert result.reach.answered_right > result.reach.answered_wrong
     card = read_card(SHOP_DIR / "router" / "bundle", "router")
     for row in result.router:
