@@ -36,11 +36,6 @@ class Tagging:
     follows: NDArray[np.float32]
     strange: NDArray[np.bool_]
 
-    @classmethod
-    def plain(cls, intents: int, tags: int) -> Tagging:
-        """Nothing is known."""
-        return cls(np.zeros((tags + 1, tags + 1), np.float32), np.zeros((intents, tags), np.bool_))
-
 
 def fit_tagging(rows: Iterable[tuple[int | None, Sequence[int]]], intents: int, tags: int) -> Tagging:
     """From training rows: the intent, None where it is not known, and a tag a word."""

@@ -63,9 +63,9 @@ def route_in_context(router: Router, text: str, turns: Sequence[Turn]) -> Routed
     """The decision for `text` after `turns`, oldest first. Raises ModelBroken.
 
     One of the passages that were offered is chosen by its number or its title. A bare reference completes the
-    question that waits for one. A text that leans on the one before by its
-    form, or that is short and unsure by itself, is routed once more behind the request before it; it stays
-    as it was when that is no surer. A wish for a person is never read otherwise.
+    question that waits for one. A text that leans on the one before by its form, or that is short and unsure
+    by itself, is routed once more behind the request before it; it stays as it was when that is no surer. A
+    wish for a person is never read otherwise.
     """
     decision = router.route(text)
     if not turns or len(decision.routes) > 1 or decision.routes[0].domain == HAND_OFF:

@@ -13,7 +13,7 @@ from slmfleet.models.tagging import Tagging, _path, fit_tagging, learned_slots, 
 
 LABELS = ["O", BOUNDARY, "B-city", "I-city", "B-song", "I-song"]
 OUT, B_CITY, I_CITY, B_SONG, I_SONG = 0, 2, 3, 4, 5
-PLAIN = Tagging.plain(2, len(LABELS))
+PLAIN = fit_tagging([], 2, len(LABELS))
 
 
 def encoding(text: str, *likely: dict[int, float]) -> Encoding:
