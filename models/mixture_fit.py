@@ -14,27 +14,30 @@ from slmfleet.models.mixture import Mixture, Signals, Trust
 
 #: Label index of a held-out row that belongs to no label.
 NOWHERE = -1
-#: Rows of which the weight of the lexical head is fitted.
+#: Rows of one model of which the weight of the lexical head is fitted.
 ENOUGH_ROWS = 150
 _LEXICAL_WEIGHTS = (0.25, 0.5, 0.75, 1.0)
 #: A score that is the same for all rows tells nothing, and must not be divided by nothing.
 _LEAST_DEVIATION = 1e-6
 
 
-def fit_mixture(signals: Sequence[Signals], wanted: NDArray[np.int64], trusted: int) -> Mixture:
+def fit_mixture(
+    signals: Sequence[Signals], wanted: NDArray[np.int64], trusted: int, models: int = 1
+) -> Mixture:
     """The mixture that suits held-out rows, and the trust in it, fitted on the same rows.
 
     `wanted` (rows,) are label indices, or NOWHERE. Those of the first `trusted` labels fit the mixture; all
-    fit the trust, which is that the best of those labels is right.
+    fit the trust, which is that the best of those labels is right. The rows may come from several `models`,
+    each of which was not trained on its part of them.
     """
     known = (wanted >= 0) & (wanted < trusted)
     if known.sum() < MIN_ROWS:
         return Mixture(lexical_weight=1.0)
     meaning = np.stack([signal.meaning for signal in signals])[known]
     spelling = np.stack([signal.spelling for signal in signals])[known]
-    # Few rows would follow the head that is surer of rows like its own, which says little of others: both
-    # count alike then.
-    weights = _LEXICAL_WEIGHTS if known.sum() >= ENOUGH_ROWS else (1.0,)
+    # Rows held out of few follow the head that is surer of rows like its own, which says little of others:
+    # both count alike then.
+    weights = _LEXICAL_WEIGHTS if known.sum() >= models * ENOUGH_ROWS else (1.0,)
     least, mixture = np.inf, Mixture()
     for weight in weights:
         mixed = meaning + weight * spelling

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from slmfleet.models.bundle import size_bytes
 from slmfleet.models.calibrate import softmax
@@ -21,7 +22,7 @@ from slmfleet.models.distill import distilled_base
 from slmfleet.models.fitting import Recipe, passes
 from slmfleet.models.leaks import without_twins
 from slmfleet.models.learn import Base, Lesson, learn, signals_of
-from slmfleet.models.mixture import Mixture
+from slmfleet.models.mixture import Mixture, Signals
 from slmfleet.models.mixture_fit import NOWHERE, fit_mixture
 from slmfleet.models.recipes import ROUTER, ROUTER_BASE
 from slmfleet.models.scope_scores import ScopeScores
@@ -36,7 +37,12 @@ from slmfleet.router.suite_threshold import fit_threshold
 
 #: Fewer rows than these are calibrated on a second model, which is then trained again on all of them.
 _FEW_ROWS = 1_500
-_HELD_OUT_FEW, _HELD_OUT_MANY = 0.25, 0.1
+#: So many such models where scope is tested, each without a quarter of the labels, another one every time:
+#: which labels are left out decides more than all else what a threshold comes to.
+_FOLDS = 4
+#: Of more rows one in so many is held out, of the same model.
+_EVERY_TENTH = 10
+_HELD_OUT_MULTI = 0.25
 #: How much more often rows of many labels are read: each label is learned apart from the others, of few rows,
 #: and nothing draws those together.
 _MANY_TIMES = 4
@@ -50,6 +56,8 @@ _LEARNED = ("train", *NLUPP_TRAIN_FOLDS)
 OUT = "out_of_scope"
 #: A label that no lesson has.
 NOWHERE_LABEL = ""
+#: What a model made of rows that it was not trained on, and which label each has (learn.signals_of).
+Heard = tuple[Sequence[Signals], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -130,14 +138,17 @@ class SuiteTrainer:
             where = Path(folder)
             if held:
                 learned = learn(lesson, recipe, self._base, where, progress)
-                mixture, threshold = _calibrate(learned.classifier, lesson, held, len(task.labels))
+                heard = [signals_of(learned.classifier, lesson, held)]
             else:
                 few = len(task.train) < _FEW_ROWS
-                tried, held = _leave_out(task, lesson, few, seed)
-                learned = learn(tried, recipe, self._base, where, progress)
-                mixture, threshold = _calibrate(learned.classifier, tried, held, len(task.labels))
+                heard = []
+                for fold in range(_FOLDS if few and task.tests_scope else 1):
+                    tried, held = _leave_out(task, lesson, few, seed, fold)
+                    learned = learn(tried, recipe, self._base, where, progress)
+                    heard.append(signals_of(learned.classifier, tried, held))
                 if few:
                     learned = learn(lesson, recipe, self._base, where, progress)
+            mixture, threshold = _calibrate(heard, len(task.labels))
             rivals = _rivals(learned.classifier, lesson, task) if task.tests_scope else None
             reader = TrainedReader(
                 lesson.labels, threshold, size_bytes(where), learned.parameters,
@@ -153,7 +164,7 @@ class SuiteTrainer:
         rows = [Row(row.text, "", None, None, row.spans, "suite") for row in task.train]
         labels_of = {id(row): source.labels for row, source in zip(rows, task.train, strict=True)}
         lesson = Lesson(rows, task.labels, lambda row: None, labels_of=lambda row: labels_of[id(row)])
-        held = random.Random(seed).sample(rows, round(_HELD_OUT_FEW * len(rows)))  # noqa: S311 - no secret
+        held = random.Random(seed).sample(rows, round(_HELD_OUT_MULTI * len(rows)))  # noqa: S311 - no secret
         with tempfile.TemporaryDirectory() as folder:
             where = Path(folder)
             tried = learn(lesson.without(held), recipe, base, where, progress)
@@ -208,35 +219,35 @@ def _rivals(classifier: Classifier, lesson: Lesson, task: Task) -> ScopeScores:
     return ScopeScores(vectors, owners, len(task.labels))
 
 
-def _leave_out(task: Task, lesson: Lesson, few: bool, seed: int) -> tuple[Lesson, list[Row]]:
-    """The lesson without the rows to calibrate on, and those rows.
+def _leave_out(task: Task, lesson: Lesson, few: bool, seed: int, fold: int = 0) -> tuple[Lesson, list[Row]]:
+    """The lesson without the rows to calibrate on, and those rows; other folds leave out others.
 
-    Where scope is tested, a quarter of the labels is left out whole: to the model their rows are out of scope
-    and yet near to what it knows, like what a shop's customers ask that it has no label for.
+    Where scope is tested, every fourth label is left out whole: to the model their rows are out of scope and
+    yet near to what it knows, like what a shop's customers ask that it has no label for.
     """
     dice = random.Random(seed)  # noqa: S311 - a seeded sample, not a secret
-    missing = set(dice.sample(task.labels, len(task.labels) // 4)) if task.tests_scope else set()
+    labels = dice.sample(task.labels, len(task.labels))
+    missing = set(labels[fold::_FOLDS]) if task.tests_scope else set()
     by_label: dict[str, list[Row]] = defaultdict(list)
     for row in lesson.rows:
         by_label[row.domain].append(row)
     left_out = []
     for label, rows in by_label.items():
-        share = 1.0 if label in missing else _HELD_OUT_FEW if few else _HELD_OUT_MANY
-        left_out += dice.sample(rows, min(len(rows), round(share * len(rows))))
+        shuffled = dice.sample(rows, len(rows))
+        left_out += shuffled if label in missing else shuffled[fold :: _FOLDS if few else _EVERY_TENTH]
     held = [replace(row, domain=NOWHERE_LABEL) if row.domain in missing else row for row in left_out]
     return lesson.without(left_out), held
 
 
-def _calibrate(
-    classifier: Classifier, lesson: Lesson, held: Sequence[Row], in_scope: int
-) -> tuple[Mixture, float]:
-    """The mixture fitted on held-out rows, and the trust from which on a label is taken for right.
+def _calibrate(heard: Sequence[Heard], in_scope: int) -> tuple[Mixture, float]:
+    """The mixture fitted on what was made of held-out rows, and the trust from which on a label is right.
 
     Without rows out of scope everything is. Where labels were left out, their rows stand for what is out of
     scope: those that the lesson has a label for are too easy.
     """
-    signals, wanted = signals_of(classifier, lesson, held)
-    mixture = fit_mixture(signals, wanted, in_scope)
+    signals = [signal for part, _ in heard for signal in part]
+    wanted = np.concatenate([part for _, part in heard])
+    mixture = fit_mixture(signals, wanted, in_scope, len(heard))
     inside = (wanted >= 0) & (wanted < in_scope)
     if inside.all():
         return mixture, 0.0

@@ -118,6 +118,18 @@ class TestFitting:
         error = expected_calibration_error(np.array(told), np.array(right), 10)
         assert error < 0.1 < expected_calibration_error(np.array(plain), np.array(right), 10)
 
+    def test_few_rows_of_each_of_many_models_count_both_heads_alike(
+        self, held_out: tuple[list[Signals], NDArray[np.int64]]
+    ) -> None:
+        from slmfleet.models.mixture_fit import ENOUGH_ROWS, fit_mixture
+
+        made, wanted = held_out
+        # The lexical head is given another row's evidence: of rows enough the encoder is followed.
+        misled = [signals(one.meaning, made[row - 1].spelling) for row, one in enumerate(made)]
+        models = int((wanted >= 0).sum()) // ENOUGH_ROWS + 1
+        assert fit_mixture(misled, wanted, LABELS).lexical_weight < 1.0
+        assert fit_mixture(misled, wanted, LABELS, models).lexical_weight == 1.0
+
     def test_few_rows_fit_nothing(self) -> None:
         pytest.importorskip("sklearn")
         from slmfleet.models.mixture_fit import fit_mixture

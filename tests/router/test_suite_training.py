@@ -69,6 +69,7 @@ def test_a_reader_reads_refuses_and_comes_out_the_same_again(
     trainer: SuiteTrainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(suite_training, "_GENERIC_ROWS", 140)
+    monkeypatch.setattr(suite_training, "_FOLDS", 2)
     one, two = trainer(task(), 1, silent), trainer(task(), 1, silent)
     assert list(one.labels) == [*sorted(WORDS), NOWHERE]
     assert 0 < one.threshold < 1
@@ -131,6 +132,13 @@ def test_what_is_left_out_for_calibration_is_whole_labels_and_a_share_of_the_oth
     assert not labels & {row.domain for row in kept.rows}
     for label in set(WORDS) - labels:
         assert sum(row.domain == label for row in held) == round(0.25 * 24)
+    folds = [suite_training._leave_out(task(), lesson, True, 3, fold)[1] for fold in range(4)]
+    left_out = [{row.text for row in held if row.domain == suite_training.NOWHERE_LABEL} for held in folds]
+    assert set().union(*left_out) == {row.text for row in rows}
+    assert sum(map(len, left_out)) == len(rows)
+    known = [{row.text for row in held if row.domain in WORDS} for held in folds]
+    assert sum(map(len, known)) == 3 * len(rows) // 4, "each is held out once, but where its label is missing"
+    assert len(set().union(*known)) == sum(map(len, known))
     unscoped, held = suite_training._leave_out(task(scope=False), lesson, True, 3)
     assert {row.domain for row in held} == set(WORDS)
     assert {row.domain for row in unscoped.rows} == set(WORDS)
