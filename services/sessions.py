@@ -6,6 +6,7 @@ another session. Little is kept: of each turn the request that was read and the 
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -40,14 +41,19 @@ class Turn:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Turn:
-        """The turn that `dataclasses.asdict` and JSON made `fields` of."""
+        """The turn that `dataclasses.asdict` and JSON made `fields` of, by this version or another one.
+
+        While a fleet is updated, replicas of two versions share sessions: what the other one adds is left out.
+        Raises KeyError, TypeError, ValueError where a field is not what it should be.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
         model = fields["model"]
         return cls(
             **{
-                **fields,
+                **{name: value for name, value in fields.items() if name in known},
                 "references": tuple((name, value) for name, value in fields["references"]),
                 "choices": tuple((passage, title) for passage, title in fields.get("choices", ())),
-                "model": None if model is None else ModelVersion(**model),
+                "model": None if model is None else ModelVersion(model["name"], model["version"]),
             }
         )
 

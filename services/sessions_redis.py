@@ -33,9 +33,7 @@ class SharedSessions:
         except Unreachable:
             said = []
         # Without the server's, those that this replica heard itself are better than none.
-        return tuple(Turn.from_json(orjson.loads(each)) for each in said) or await self._here.turns(
-            customer, session_id
-        )
+        return tuple(filter(None, map(_read, said))) or await self._here.turns(customer, session_id)
 
     async def remember(self, customer: str | None, session_id: str, turn: Turn) -> None:
         """Add a turn to the session."""
@@ -57,6 +55,14 @@ class SharedSessions:
     def _key(self, customer: str | None, session_id: str) -> str:
         said = orjson.dumps([customer or "", session_id])
         return self._keys.session(hashlib.sha256(said).hexdigest()[:32])
+
+
+def _read(said: bytes) -> Turn | None:
+    """The turn, or None where a version that this one does not understand wrote it: it is as if forgotten."""
+    try:
+        return Turn.from_json(orjson.loads(said))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 async def _turns(client: Redis, key: str) -> list[bytes]:

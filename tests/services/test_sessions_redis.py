@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import orjson
 import pytest
 import redis
 
@@ -67,6 +69,30 @@ async def test_the_server_forgets_and_is_told_no_names(
         kept = key + "".join(client.lrange(key, 0, -1))
         assert "noah" not in kept
         assert "my-session" not in kept
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (asdict(TURN) | {"mood": "cross"}, TURN),
+        (asdict(TURN) | {"model": {"name": "orders", "version": "1", "size": 3}}, TURN),
+        ({name: value for name, value in asdict(TURN).items() if name != "choices"}, replace(TURN, choices=())),
+        ({"words": "where is it?"}, None),
+        (asdict(TURN) | {"references": [["order_id"]]}, None),
+        (asdict(TURN) | {"references": 7}, None),
+        (asdict(TURN) | {"model": {"name": "orders"}}, None),
+        (["where is it?"], None),
+        ("{", None),
+    ],
+)
+async def test_what_a_replica_of_another_version_wrote_is_read_as_far_as_it_is_understood(
+    pair: tuple[SharedSessions, SharedSessions], valkey: str, written: object, read: Turn | None
+) -> None:
+    await pair[0].remember("ann", "s", Turn("hello"))
+    with redis.Redis.from_url(valkey) as client:
+        (key,) = client.keys("*")
+        client.rpush(key, "{" if written == "{" else orjson.dumps(written))
+    assert await pair[1].turns("ann", "s") == (Turn("hello"), *([read] if read else []))
 
 
 async def test_while_the_server_is_gone_a_replica_knows_what_it_heard_itself(tmp_path: Path) -> None:
