@@ -43,7 +43,7 @@ class Turn:
     def from_json(cls, fields: dict[str, Any]) -> Turn:
         """The turn that `dataclasses.asdict` and JSON made `fields` of, by this version or another one.
 
-        While a fleet is updated, replicas of two versions share sessions: what the other one adds is left out.
+        While a fleet is updated, replicas of two versions share sessions. What the other adds is left out.
         Raises KeyError, TypeError, ValueError where a field is not what it should be.
         """
         known = {field.name for field in dataclasses.fields(cls)}

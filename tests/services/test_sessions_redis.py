@@ -76,7 +76,10 @@ async def test_the_server_forgets_and_is_told_no_names(
     [
         (asdict(TURN) | {"mood": "cross"}, TURN),
         (asdict(TURN) | {"model": {"name": "orders", "version": "1", "size": 3}}, TURN),
-        ({name: value for name, value in asdict(TURN).items() if name != "choices"}, replace(TURN, choices=())),
+        (
+            {name: told for name, told in asdict(TURN).items() if name != "choices"},
+            replace(TURN, choices=()),
+        ),
         ({"words": "where is it?"}, None),
         (asdict(TURN) | {"references": [["order_id"]]}, None),
         (asdict(TURN) | {"references": 7}, None),
