@@ -1,4 +1,7 @@
-"""The slips of real typing, put into training rows."""
+"""Training rows as customers would have written them: with slips, in few words, as in a chat.
+
+Letter case needs none of this: tokenizer and lexical head read everything in lower case.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,28 @@ _NEIGHBOURS = {
     "q": "wa", "r": "etf", "s": "adw", "t": "ryg", "u": "yij", "v": "cb", "w": "qes", "x": "zc",
     "y": "tuh", "z": "xa",
 }  # fmt: skip
+#: Words that who types no more than is needed leaves out. None says what is wanted, or that it is not.
+_SPARED_WORDS = (
+    "a an the i i'd i'm me my we our us you your it its is are am was be do does did have has had can could "
+    "would will may should there this that to please kindly just so some any hi hello hey thanks thank "
+    "want need like"
+)
+_SPARED = frozenset(_SPARED_WORDS.split())
+_SPARED_SHARE = 0.8
+#: What is written for a word where nobody corrects it.
+_SHORT = {
+    "please": ("pls", "plz"), "you": ("u",), "your": ("ur",), "are": ("r",), "thanks": ("thx",),
+    "because": ("coz", "bcz"), "and": ("&", "n"), "don't": ("dont",), "can't": ("cant",), "cannot": ("cant",),
+    "i'm": ("im",), "i've": ("ive",), "didn't": ("didnt",), "doesn't": ("doesnt",), "isn't": ("isnt",),
+    "haven't": ("havent",), "won't": ("wont",), "what's": ("whats",), "where's": ("wheres",),
+    "number": ("no",), "information": ("info",), "account": ("acc", "acct"), "okay": ("ok",),
+    "tomorrow": ("tmrw",), "today": ("2day",), "before": ("b4",), "message": ("msg",), "minutes": ("mins",),
+    "quantity": ("qty",), "address": ("addr",),
+}  # fmt: skip
+_SHORT_SHARE = 0.5
+_GREETINGS = ("hi", "hello", "hey", "hi team", "dear team", "sir", "ok", "so")
+_ENDINGS = ("please", "pls", "plz", "thanks", "asap", "sir", "?", "??")
+_AROUND_SHARE = 0.3
 
 
 def with_typo(text: str, dice: random.Random) -> str:
@@ -31,4 +56,26 @@ def with_typo(text: str, dice: random.Random) -> str:
     else:
         word = word[:at] + dice.choice(_NEIGHBOURS.get(word[at].lower(), word[at])) + word[at + 1 :]
     words[index] = word
+    return " ".join(words)
+
+
+def terse(text: str, dice: random.Random) -> str:
+    """`text` without most of the words that it is understood without; as it is when nothing would be left."""
+    words = text.split()
+    kept = [
+        word for word in words if word.lower().strip(".,;!?") not in _SPARED or dice.random() >= _SPARED_SHARE
+    ]
+    return " ".join(kept) if kept else text
+
+
+def colloquial(text: str, dice: random.Random) -> str:
+    """`text` as it is written in a chat: short forms, no full stop, at times a greeting or a please."""
+    words = []
+    for word in text.rstrip(".!?").split():
+        short = _SHORT.get(word.lower())
+        words.append(dice.choice(short) if short and dice.random() < _SHORT_SHARE else word)
+    if dice.random() < _AROUND_SHARE:
+        words.insert(0, dice.choice(_GREETINGS))
+    if dice.random() < _AROUND_SHARE:
+        words.append(dice.choice(_ENDINGS))
     return " ".join(words)

@@ -10,7 +10,6 @@ import hashlib
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -32,12 +31,15 @@ from slmfleet.models.fitting import (
 from slmfleet.models.network import MultiHeadEncoder, base_folder, build
 from slmfleet.models.vocabulary import trim
 
+#: What of a recipe decides what the student learns.
+_DECISIVE = ("layers", "vocabulary", "epochs", "batch", "rate", "weight_decay", "typo_share", "seed")
 #: Sharpness of the likeness between sentences that the student imitates.
 _LIKENESS = 0.05
 
 
 def _place(texts: Sequence[str], cache: Path, recipe: Recipe) -> Path:
-    made_from = json.dumps([asdict(recipe), list(texts)]).encode()
+    decisive = {name: getattr(recipe, name) for name in _DECISIVE}
+    made_from = json.dumps([decisive, list(texts)]).encode()
     return cache / hashlib.sha256(made_from).hexdigest()[:16]
 
 

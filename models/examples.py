@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tokenizers import Tokenizer
 
-from slmfleet.models.augment import with_typo
+from slmfleet.models.augment import colloquial, terse, with_typo
 from slmfleet.models.data import Row, Span
 from slmfleet.models.encoder import read_tokens
 from slmfleet.models.fitting import UNKNOWN, Example, Recipe
@@ -67,7 +67,7 @@ def example_maker(
     recipe: Recipe,
     intents_of: Callable[[Row], Sequence[str]] | None = None,
 ) -> Callable[[int], list[Example]]:
-    """A function from epoch to examples: as they are in epoch 0, then a share of unmarked rows mistyped.
+    """A function from epoch to examples: as they are in epoch 0, then a share of them augmented.
 
     With BOUNDARY among the slot labels, a share of pairs of rows is joined as well. With `intents_of`, a row
     has any number of intents.
@@ -87,6 +87,18 @@ def example_maker(
             [intents[name] for name in intents_of(row) if name in intents] if intents_of else None,
         )
 
+    def augmented(row: Row, dice: random.Random) -> str:
+        text = row.text
+        if row.spans:
+            return text  # Other words would move the characters that a slot is marked by.
+        if dice.random() < recipe.terse_share:
+            text = terse(text, dice)
+        if dice.random() < recipe.colloquial_share:
+            text = colloquial(text, dice)
+        if dice.random() < recipe.typo_share:
+            text = with_typo(text, dice)
+        return text
+
     def join(first: Row, dice: random.Random) -> Example | None:
         second = dice.choice(rows)
         if intent_of(first) == intent_of(second) or not intent_of(first) or not intent_of(second):
@@ -96,11 +108,7 @@ def example_maker(
 
     def of_epoch(epoch: int) -> list[Example]:
         dice = random.Random(recipe.seed * 1_000 + epoch)  # noqa: S311 - augmentation, not a secret
-        made = []
-        for row in rows:
-            # A slip would move the characters that a slot is marked by.
-            slip = epoch > 0 and not row.spans and dice.random() < recipe.typo_share
-            made.append(make(row, with_typo(row.text, dice) if slip else row.text))
+        made = [make(row, augmented(row, dice) if epoch > 0 else row.text) for row in rows]
         if splits:
             pairs = [join(row, dice) for row in rows if dice.random() < recipe.join_share]
             made += [pair for pair in pairs if pair is not None]

@@ -36,7 +36,10 @@ class Recipe:
     head_rate: float = 2e-3
     weight_decay: float = 0.01
     warm_up: float = 0.1
+    # Of the rows without slots: written with a slip, in few words, as in a chat.
     typo_share: float = 0.15
+    terse_share: float = 0.15
+    colloquial_share: float = 0.15
     contrast: float = 1.0
     passage_contrast: float = 0.0
     join_share: float = 0.0

@@ -30,6 +30,17 @@ def test_plain_questions_are_routed(text: str, domain: str) -> None:
     assert ROUTER.route(text).routes[0].domain == domain
 
 
+@pytest.mark.parametrize(
+    "text", ["how long do I have to return shoes?", "where is my ordr #W7678072", "can i pay with paypal"]
+)
+def test_letter_case_changes_nothing(text: str) -> None:
+    decision = ROUTER.route(text)
+    for written in (text.upper(), text.title(), text.capitalize()):
+        other = ROUTER.route(written)
+        assert other.runner_up == decision.runner_up
+        assert [route.confidence for route in other.routes] == [route.confidence for route in decision.routes]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text(min_size=1, max_size=300))
 def test_any_text_gets_a_decision_whose_parts_agree(text: str) -> None:
