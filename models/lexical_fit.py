@@ -14,7 +14,7 @@ from slmfleet.models.lexical import BUCKETS, Lexical, features, grams
 
 #: Inverse strength of the ridge: TF-IDF rows are short, and want little of it.
 _STRENGTH = 20.0
-_MAX_ITERATIONS = 80
+_MAX_ITERATIONS = 200
 #: Log-odds of a label that no row has.
 _NEVER = -20.0
 
