@@ -17,7 +17,7 @@ from slmfleet.models.neighbours import Neighbours
 
 #: What the index may add to a bundle, in bytes.
 SPECIALIST_BYTES: Final = 160_000
-ROUTER_BYTES: Final = 150_000
+ROUTER_BYTES: Final = 100_000
 #: Rows made from templates are alike: the router, which has every domain's, shows so many of each label.
 ROUTER_TEMPLATES_PER_LABEL: Final = 40
 _SEED: Final = 7
