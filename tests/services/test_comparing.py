@@ -113,7 +113,7 @@ def test_both_are_measured_on_the_same_questions(tmp_path: Path) -> None:
     assert (scripted.answered.percent, scripted.grounded.percent) == (100, 100)
     assert scripted.refused_out_of_scope.percent == 0
     assert fleet.refused_out_of_scope.percent is not None
-    assert fleet.refused_out_of_scope.percent > 60
+    assert fleet.refused_out_of_scope.percent >= 50  # of six questions
     assert fleet.right.hits > 0
     for one in result.asked:
         if one.passage is not None and one.given[0] == one.passage:
