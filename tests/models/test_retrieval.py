@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
+import pytest
 
 from slmfleet.models.knowledge import Passage
 from slmfleet.models.retrieval import (
@@ -86,3 +91,35 @@ def test_a_packed_index_ranks_as_the_exact_one() -> None:
     asked = vectors + 0.02 * rng.normal(size=vectors.shape)
     assert ((asked @ again.T).argmax(1) == np.arange(200)).all()
     assert packed(np.zeros((0, 384)))[0].shape == (0, 384)
+
+
+_OTHERS_CPU = """
+import time
+import numpy as np
+from slmfleet.models.knowledge import Passage
+from slmfleet.models.retrieval import PassageIndex
+
+passages = [Passage(f"p{number}", f"title {number}", "text", number) for number in range(90)]
+dice = np.random.default_rng(1)
+vectors = dice.random((2_000, 384), dtype=np.float32)
+index = PassageIndex(passages, vectors[:90], vectors, np.arange(2_000) % 90, {"i": ["p1"]}, ["i"])
+whole, mine = time.process_time(), time.thread_time()
+for _ in range(200):
+    index.evidence("title 3", vectors[0], np.ones(1))
+    time.sleep(0.001)
+print(time.process_time() - whole, time.thread_time() - mine)
+"""
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core: there are no threads to wake")
+def test_finding_a_passage_wakes_no_other_threads() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    told = subprocess.run(
+        [sys.executable, "-c", _OTHERS_CPU],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment,
+    ).stdout
+    whole_s, mine_s = map(float, told.split())
+    assert whole_s < 1.5 * mine_s + 0.02
