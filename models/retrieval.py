@@ -94,7 +94,7 @@ class PassageIndex:
         shared = np.zeros(len(self._ids))
         if rows:
             shared = self._weighed[rows].sum(0) / self._rarity[rows].sum()
-        # vecdot and not @: over so many rows that wakes a thread a core, and they spin for longer than it takes.
+        # vecdot and not @: over so many rows that wakes a thread a core, which spin for longer than it takes.
         said = np.vecdot(self._passage_vectors, embedding)
         return np.stack([said, near, shared, intent_probabilities @ self._expects])
 
