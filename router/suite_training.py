@@ -232,9 +232,10 @@ def _leave_out(task: Task, lesson: Lesson, few: bool, seed: int, fold: int = 0) 
     for row in lesson.rows:
         by_label[row.domain].append(row)
     left_out = []
+    one_of = _FOLDS if few else _EVERY_TENTH
     for label, rows in by_label.items():
         shuffled = dice.sample(rows, len(rows))
-        left_out += shuffled if label in missing else shuffled[fold :: _FOLDS if few else _EVERY_TENTH]
+        left_out += shuffled if label in missing else shuffled[one_of - 1 - fold :: one_of]
     held = [replace(row, domain=NOWHERE_LABEL) if row.domain in missing else row for row in left_out]
     return lesson.without(left_out), held
 

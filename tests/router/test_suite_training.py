@@ -139,6 +139,8 @@ def test_what_is_left_out_for_calibration_is_whole_labels_and_a_share_of_the_oth
     known = [{row.text for row in held if row.domain in WORDS} for held in folds]
     assert sum(map(len, known)) == 3 * len(rows) // 4, "each is held out once, but where its label is missing"
     assert len(set().union(*known)) == sum(map(len, known))
+    five = replace(lesson, rows=[row for label in WORDS for row in rows if row.domain == label][:5])
+    assert len(suite_training._leave_out(task(scope=False), five, True, 3)[1]) == 1, "not two of five"
     unscoped, held = suite_training._leave_out(task(scope=False), lesson, True, 3)
     assert {row.domain for row in held} == set(WORDS)
     assert {row.domain for row in unscoped.rows} == set(WORDS)
