@@ -6,7 +6,6 @@ another session. Little is kept: of each turn the request that was read and the 
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -46,11 +45,10 @@ class Turn:
         While a fleet is updated, replicas of two versions share sessions. What the other adds is left out.
         Raises KeyError, TypeError, ValueError where a field is not what it should be.
         """
-        known = {field.name for field in dataclasses.fields(cls)}
         model = fields["model"]
         return cls(
             **{
-                **{name: value for name, value in fields.items() if name in known},
+                **{name: value for name, value in fields.items() if name in cls.__dataclass_fields__},
                 "references": tuple((name, value) for name, value in fields["references"]),
                 "choices": tuple((passage, title) for passage, title in fields.get("choices", ())),
                 "model": None if model is None else ModelVersion(model["name"], model["version"]),

@@ -31,13 +31,9 @@ def tokenizer() -> Tokenizer:
     return found
 
 
-@pytest.fixture
-def texts_of(tokenizer: Tokenizer) -> Callable[[Recipe], list[list[str]]]:
-    def made(recipe: Recipe) -> list[list[str]]:
-        epochs = make(tokenizer, recipe)
-        return [[tokenizer.decode(list(one.ids)) for one in epochs(epoch)] for epoch in range(12)]
-
-    return made
+def texts_of(tokenizer: Tokenizer, recipe: Recipe) -> list[list[str]]:
+    epochs = make(tokenizer, recipe)
+    return [[tokenizer.decode(list(one.ids)) for one in epochs(epoch)] for epoch in range(12)]
 
 
 def make(tokenizer: Tokenizer, recipe: Recipe) -> Callable[[int], list[Example]]:
@@ -46,16 +42,16 @@ def make(tokenizer: Tokenizer, recipe: Recipe) -> Callable[[int], list[Example]]
     return example_maker(ROWS, tokenizer, place, labels, {}, lambda row: row.intent, recipe)
 
 
-def test_without_augmentation_every_epoch_is_the_rows(texts_of: Callable[[Recipe], list[list[str]]]) -> None:
-    for texts in texts_of(PLAIN):
+def test_without_augmentation_every_epoch_is_the_rows(tokenizer: Tokenizer) -> None:
+    for texts in texts_of(tokenizer, PLAIN):
         assert texts == [row.text.lower() for row in ROWS]
 
 
 @pytest.mark.parametrize("share", ["typo_share", "terse_share", "colloquial_share"])
 def test_each_share_changes_rows_without_slots_after_the_first_epoch(
-    texts_of: Callable[[Recipe], list[list[str]]], share: str
+    tokenizer: Tokenizer, share: str
 ) -> None:
-    first, *others = texts_of(replace(PLAIN, **{share: 1.0}))
+    first, *others = texts_of(tokenizer, replace(PLAIN, **{share: 1.0}))
     assert first == [row.text.lower() for row in ROWS]
     changed = {row for texts in others for row, text in enumerate(texts) if text != first[row]}
     assert changed == {2, 3}
@@ -69,5 +65,6 @@ def test_joined_rows_have_no_intent_and_one_boundary(tokenizer: Tokenizer) -> No
     for pair in pairs:
         assert pair.intent == UNKNOWN
     marked = [pair for pair in pairs if any(tag != UNKNOWN for tag in pair.tags)]
+    assert marked
     for pair in marked:
         assert list(pair.tags).count(labels.index(BOUNDARY)) == 1

@@ -86,16 +86,16 @@ def test_both_are_measured_on_the_same_questions(tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
     baseline = Scripted(cpu_s=0.05)
     result = compare(
-        settings, lambda: baseline, 24, 0, 50, right_passage=True, prices=Prices(core_hour=0.36),
+        settings, lambda: baseline, 48, 0, 50, right_passage=True, prices=Prices(core_hour=0.36),
         progress=lambda done, total: steps.append((done, total)),
     )  # fmt: skip
-    assert steps == [(number, 24) for number in range(1, 25)]
+    assert steps == [(number, 48) for number in range(1, 49)]
     assert baseline.closed
-    assert len(baseline.asked) == 25  # one to warm up
+    assert len(baseline.asked) == 49  # one to warm up
     for one, asked in zip(result.asked, baseline.asked[1:], strict=True):
         assert asked[-1]["content"].endswith(f"Question: {one.question}")
     fleet, scripted = result.fleet, result.baseline
-    assert result.questions == 24
+    assert result.questions == 48
     assert result.right_passage_given.percent == 100
     # The baseline's thread is paid for by the baseline, and not by the fleet.
     assert scripted.cpu_ms_per_query is not None
@@ -113,7 +113,7 @@ def test_both_are_measured_on_the_same_questions(tmp_path: Path) -> None:
     assert (scripted.answered.percent, scripted.grounded.percent) == (100, 100)
     assert scripted.refused_out_of_scope.percent == 0
     assert fleet.refused_out_of_scope.percent is not None
-    assert fleet.refused_out_of_scope.percent >= 50  # of six questions
+    assert fleet.refused_out_of_scope.percent > 60
     assert fleet.right.hits > 0
     for one in result.asked:
         if one.passage is not None and one.given[0] == one.passage:
