@@ -118,8 +118,12 @@ def evaluate(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of a suite, each with its own seed.")] = 3,
     report: Annotated[
-        Path | None, typer.Option(help="Folder for a suite's results.json, page and plots.")
+        Path | None, typer.Option(help="Folder for a suite's results.json, runs, page and plots.")
     ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Train for a suite anew although runs of this very code are kept."),
+    ] = False,
 ) -> None:
     """Measure the router and every specialist on rows they were never trained on."""
     from slmfleet.services.evaluating import evaluation, tables
@@ -128,10 +132,12 @@ def evaluate(
         settings = load_settings(fleet_dir=fleet)
         folder = settings.fleet_dir
         if suite not in (None, SHOP):
+            from slmfleet.services.suite_runs import Runs
             from slmfleet.services.suites import evaluate_suite, show_suite
 
             cache = settings.state_dir / "training"
-            show_suite(evaluate_suite(suite, seeds, folder, cache), as_json, report)
+            runs = Runs(report or settings.state_dir / "suites", fresh)
+            show_suite(evaluate_suite(suite, seeds, folder, cache, runs=runs), as_json, report)
             return
         if report is not None:
             raise SettingsFault("--report keeps the results of a published data set: name one with --suite")

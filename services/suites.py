@@ -33,6 +33,7 @@ from slmfleet.models.suite_tasks import load_suite
 from slmfleet.models.typos import typo_of
 from slmfleet.services.suite_report import write_report
 from slmfleet.services.suite_result import Cost, Curve, Measure, Published, SuiteResult, TaskResult
+from slmfleet.services.suite_runs import Run, Runs
 from slmfleet.services.suite_tables import tables
 
 #: Texts whose reading is timed, after a few to warm up.
@@ -52,12 +53,13 @@ def evaluate_suite(
     cache: Path,
     trainer: Trainer | None = None,
     console: Console | None = None,
+    runs: Runs | None = None,
 ) -> SuiteResult:
     """Measure the suite of that name, on readers of `trainer` (the shipped one by default).
 
-    What the shipped trainer starts from is kept in `cache`. Progress goes to `console`, standard error by
-    default. Raises NotFound for an unknown name, SettingsFault
-    for no seeds, DataFault or FleetFault for rows that cannot be read.
+    What the shipped trainer starts from is kept in `cache`, what is measured in `runs`. Progress goes to
+    `console`, standard error by default. Raises NotFound for an unknown name, SettingsFault for no seeds,
+    DataFault or FleetFault for rows that cannot be read.
     """
     if seeds < 1:
         raise SettingsFault(f"seeds should be 1 or more, not {seeds}")
@@ -72,7 +74,7 @@ def evaluate_suite(
             row = bars.add_task(label, total=None)
             return lambda done, total: bars.update(row, completed=done, total=total)
 
-        return run_suite(suite, seeds, trainer, bar)
+        return run_suite(suite, seeds, trainer, bar, runs=runs)
 
 
 def show_suite(result: SuiteResult, as_json: bool, report: Path | None) -> None:
@@ -95,29 +97,25 @@ def _progress(console: Console) -> AbstractContextManager[Progress]:
 
 
 def run_suite(
-    suite: Suite, seeds: int, trainer: Trainer, bars: Bars, resamples: int = RESAMPLES
+    suite: Suite,
+    seeds: int,
+    trainer: Trainer,
+    bars: Bars,
+    resamples: int = RESAMPLES,
+    runs: Runs | None = None,
 ) -> SuiteResult:
     """Train and measure every task of `suite` with seeds 0 to `seeds` - 1.
 
-    Tasks that name the same reader, one after another, are measured on the same trained readers.
+    Tasks that name the same reader, one after another, are measured on the same trained readers. With `runs`,
+    what was measured before is not trained for again.
     """
     results: list[TaskResult] = []
     for _, group in groupby(suite.tasks, key=lambda task: task.reader):
         tasks = list(group)
-        runs: list[list[Measured]] = [[] for _ in tasks]
-        costs = [Cost(training_s=[], latency_ms=[], bytes=0, parameters=0) for _ in tasks]
-        for seed in range(seeds):
-            started = time.perf_counter()
-            reader = trainer(tasks[0], seed, bars(f"{tasks[0].name}: train {seed}"))
-            seconds = time.perf_counter() - started
-            for index, task in enumerate(tasks):
-                costs[index].training_s.append(round(seconds, 1))
-                costs[index].latency_ms.append(round(median_ms(reader, task), 3))
-                costs[index].bytes, costs[index].parameters = reader.bytes, reader.parameters
-                runs[index].append(_measure(reader, task, bars(f"{task.name}: read {seed}")))
-        for task, measured, cost in zip(tasks, runs, costs, strict=True):
+        found = [_runs_of(tasks, seed, trainer, bars, runs) for seed in range(seeds)]
+        for task, mine in zip(tasks, zip(*found, strict=True), strict=True):
             step = _counted(bars(f"{task.name}: resample"), resamples)
-            results.append(_task_result(task, measured, cost, step, resamples))
+            results.append(_task_result(task, mine, step, resamples))
     return SuiteResult(
         suite=suite.name,
         title=suite.title,
@@ -126,6 +124,25 @@ def run_suite(
         licences=dict(suite.licences),
         tasks=results,
     )
+
+
+def _runs_of(tasks: Sequence[Task], seed: int, trainer: Trainer, bars: Bars, runs: Runs | None) -> list[Run]:
+    """What one reader makes of each of `tasks`, in their order."""
+    if runs is not None:
+        kept = [run for task in tasks if (run := runs.find(task, seed)) is not None]
+        if len(kept) == len(tasks):
+            bars(f"{tasks[0].name}: kept {seed}")(1, 1)
+            return kept
+    started = time.perf_counter()
+    reader = trainer(tasks[0], seed, bars(f"{tasks[0].name}: train {seed}"))
+    seconds = round(time.perf_counter() - started, 1)
+    made = []
+    for task in tasks:
+        latency_ms = round(median_ms(reader, task), 3)
+        measured = _measure(reader, task, bars(f"{task.name}: read {seed}"))
+        run = Run(measured, seconds, latency_ms, reader.bytes, reader.parameters)
+        made.append(run if runs is None else runs.keep(task, seed, run))
+    return made
 
 
 def median_ms(reader: Reader, task: Task) -> float:
@@ -164,9 +181,8 @@ def _measure(reader: Reader, task: Task, steps: Steps) -> Measured:
     )
 
 
-def _task_result(
-    task: Task, runs: Sequence[Measured], cost: Cost, tick: Callable[[], None], resamples: int
-) -> TaskResult:
+def _task_result(task: Task, found: Sequence[Run], tick: Callable[[], None], resamples: int) -> TaskResult:
+    runs = [run.measured for run in found]
     metrics = metrics_of(task)
     ends = intervals(runs, metrics, tick, resamples)
     return TaskResult(
@@ -184,7 +200,12 @@ def _task_result(
         },
         goals=dict(task.goals),
         published=[Published.of(figure) for figure in task.published],
-        cost=cost,
+        cost=Cost(
+            training_s=[run.training_s for run in found],
+            latency_ms=[run.latency_ms for run in found],
+            bytes=found[-1].bytes,
+            parameters=found[-1].parameters,
+        ),
         risk_coverage=_curve(task, runs),
     )
 

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes.readers import TfidfReader, ToldReader, make_task, slice_of, verdict
+
+from slmfleet.models.errors import DataFault
+from slmfleet.models.outcomes import Outcomes, metrics_of
+from slmfleet.models.suite import Reader, Suite, SuiteRow, Task
+from slmfleet.models.suite_tasks import load_suite
+from slmfleet.services import suite_runs
+from slmfleet.services.settings import SHOP_DIR
+from slmfleet.services.suite_report import read_results
+from slmfleet.services.suite_runs import Runs, made_from, read_run
+from slmfleet.services.suites import run_suite
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def no_bar(name: str) -> Callable[[int, int], None]:
+    return lambda done, total: None
+
+
+def task(name: str = "few", reader: str = "few", text: str = "pay") -> Task:
+    train = [SuiteRow(text, ("pay",)), SuiteRow("ship", ("ship",))]
+    test = [SuiteRow("one", ("pay",)), SuiteRow("two", ("ship",)), SuiteRow("off", ("none",))]
+    return make_task(train, test, out_of_scope="none", name=name, reader=reader)
+
+
+class CountingTrainer:
+    """Notes what it trained for; stops, as an impatient user would, where it is told to."""
+
+    def __init__(self, stops_at: int | None = None) -> None:
+        self.calls: list[tuple[str, int]] = []
+        self._stops_at = stops_at
+
+    def __call__(self, task: Task, seed: int, progress: Callable[[int, int], None]) -> Reader:
+        if len(self.calls) == self._stops_at:
+            raise KeyboardInterrupt
+        self.calls.append((task.name, seed))
+        third = 1 / 3 + seed / 100
+        said = {"one": verdict(1 - third, third), "two": verdict(third, 1 - third)}
+        rounded = ToldReader(("pay", "ship"), {**said, "off": verdict(0.5, 0.5, inlier=0.1)})
+        return replace(rounded, exact=ToldReader(("pay", "ship"), {**said, "off": verdict(0.6, 0.4)}))
+
+
+def suite(*tasks: Task) -> Suite:
+    return Suite("small", "", tasks, {})
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_was(tmp_path: Path) -> None:
+    whole = suite(task("a"), task("b", "other"))
+    with pytest.raises(KeyboardInterrupt):
+        run_suite(whole, 3, CountingTrainer(stops_at=4), no_bar, 10, Runs(tmp_path))
+    again = CountingTrainer()
+    went_on = run_suite(whole, 3, again, no_bar, 10, Runs(tmp_path))
+    assert again.calls == [("b", 1), ("b", 2)]
+    at_once = run_suite(whole, 3, CountingTrainer(), no_bar, 10)
+    for mine, theirs in zip(went_on.tasks, at_once.tasks, strict=True):
+        assert mine.metrics == theirs.metrics
+        assert mine.risk_coverage == theirs.risk_coverage
+
+
+@pytest.mark.parametrize("name", ["hint3-v1", "snips", "nlupp"])
+def test_what_is_kept_says_what_was_measured_to_the_last_digit(name: str, tmp_path: Path) -> None:
+    some = slice_of(load_suite(name), 150, 60)
+    first = run_suite(some, 1, TfidfReader, no_bar, 20, Runs(tmp_path))
+    trainer = CountingTrainer()
+    assert run_suite(some, 1, trainer, no_bar, 20, Runs(tmp_path)) == first
+    assert trainer.calls == []
+
+
+def test_more_seeds_train_only_for_those_that_are_new(tmp_path: Path) -> None:
+    run_suite(suite(task()), 1, CountingTrainer(), no_bar, 10, Runs(tmp_path))
+    trainer = CountingTrainer()
+    run_suite(suite(task()), 3, trainer, no_bar, 10, Runs(tmp_path))
+    assert trainer.calls == [("few", 1), ("few", 2)]
+
+
+def test_a_reader_is_trained_anew_where_one_of_its_tasks_has_no_run(tmp_path: Path) -> None:
+    run_suite(suite(task("a")), 1, CountingTrainer(), no_bar, 10, Runs(tmp_path))
+    trainer = CountingTrainer()
+    result = run_suite(suite(task("a"), task("b")), 1, trainer, no_bar, 10, Runs(tmp_path))
+    assert trainer.calls == [("a", 0)]
+    assert [one.name for one in result.tasks] == ["a", "b"]
+
+
+def test_fresh_trains_anew_and_keeps_that(tmp_path: Path) -> None:
+    run_suite(suite(task()), 1, CountingTrainer(), no_bar, 10, Runs(tmp_path))
+    trainer = CountingTrainer()
+    run_suite(suite(task()), 1, trainer, no_bar, 10, Runs(tmp_path, fresh=True))
+    assert trainer.calls == [("few", 0)]
+    assert Runs(tmp_path).find(task(), 0) is not None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        task(text="settle"),
+        replace(task(), test=(*task().test, SuiteRow("more", ("pay",)))),
+        replace(task(), validation=(SuiteRow("kept", ("pay",)),)),
+        replace(task(), test=(*task().test[:2], SuiteRow("off", ("pay",)))),
+    ],
+    ids=["training row", "test row", "validation row", "label"],
+)
+def test_a_run_of_other_rows_does_not_count(other: Task, tmp_path: Path) -> None:
+    run_suite(suite(task()), 1, CountingTrainer(), no_bar, 10, Runs(tmp_path))
+    assert Runs(tmp_path).find(task(), 0) is not None
+    assert Runs(tmp_path).find(other, 0) is None
+
+
+def test_a_run_of_other_code_or_another_base_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Package:
+        __path__ = (str(tmp_path / "code"),)
+
+    (tmp_path / "code").mkdir()
+    (tmp_path / "rows" / "shop").mkdir(parents=True)
+    monkeypatch.setattr(suite_runs, "router", Package)
+    monkeypatch.setattr(suite_runs, "SUITES_DIR", tmp_path / "rows")
+    seen = set()
+    for path in (tmp_path / "code" / "learn.py", tmp_path / "rows" / "shop" / "rows.jsonl.gz"):
+        for content in ("one", "two"):
+            path.write_text(content, encoding="utf-8")
+            suite_runs._ground.cache_clear()
+            seen.add(made_from(task(), 0))
+    suite_runs._ground.cache_clear()
+    assert len(seen) == 4
+
+
+def test_a_file_that_is_no_run_is_told_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "small" / "runs" / "few-0.npz"
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        np.savez(file, made_from=np.array("nothing"))
+    for content in (b"", b"PK", b"text", path.read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(DataFault, match=r"few-0\.npz: not a kept run of a suite; remove it"):
+            Runs(tmp_path).find(task(), 0)
+
+
+def test_no_text_and_no_broken_file_is_kept(tmp_path: Path) -> None:
+    run_suite(suite(task(text="a secret")), 1, CountingTrainer(), no_bar, 10, Runs(tmp_path))
+    assert [path.name for path in (tmp_path / "small" / "runs").iterdir()] == ["few-0.npz"]
+    _, run = read_run(tmp_path / "small" / "runs" / "few-0.npz")
+    for column in fields(Outcomes):
+        assert getattr(run.measured.clean, column.name).dtype.kind in "bif"
+
+
+def test_the_repositorys_results_are_those_of_the_runs_beside_them() -> None:
+    """Recomputed without training; a suite that was measured before runs were kept has none."""
+    for result in read_results(DOCS):
+        if not (DOCS / result.suite / "runs").is_dir():
+            continue
+        tasks = {one.name: one for one in load_suite(result.suite, SHOP_DIR).tasks}
+        for told in result.tasks:
+            for seed in range(result.seeds):
+                _, run = read_run(DOCS / result.suite / "runs" / f"{told.name}-{seed}.npz")
+                for name, metric in metrics_of(tasks[told.name]).items():
+                    value = metric(run.measured)
+                    kept = told.metrics[name].values[seed]
+                    assert kept == (None if math.isnan(value) else round(100 * value, 2)), (told.name, name)
