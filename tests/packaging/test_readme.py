@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+
+import pytest
 
 from slmfleet.models.bundle import read_card, size_bytes
 from slmfleet.models.fleet import load_fleet
 from slmfleet.services.settings import SHOP_DIR
+from slmfleet.services.suite_report import read_results
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,3 +28,51 @@ def test_the_ten_questions_are_those_that_are_tested() -> None:
     assert len(questions) == 10
     for question in questions:
         assert question["text"] in README
+
+
+@pytest.mark.parametrize(
+    ("row", "figures"),
+    [
+        (
+            "HINT3 v1, right or rightly refused",
+            "hint3-v1.sofmattress.accuracy hint3-v1.curekart.accuracy hint3-v1.powerplay11.accuracy",
+        ),
+        (
+            "HINT3 v1, right of those in scope",
+            "hint3-v1.sofmattress.intent_accuracy hint3-v1.curekart.intent_accuracy "
+            "hint3-v1.powerplay11.intent_accuracy",
+        ),
+        (
+            "HINT3 v2, right of those in scope",
+            "hint3-v2.sofmattress.intent_accuracy hint3-v2.curekart.intent_accuracy "
+            "hint3-v2.powerplay11.intent_accuracy",
+        ),
+        (
+            "CLINC150, right in scope and refused",
+            "clinc150.full.in_scope_accuracy clinc150.full.oos_recall",
+        ),
+        ("CLINC150, right of those in scope", "clinc150.full.intent_accuracy"),
+        (
+            "BANKING77",
+            "banking77.full.intent_accuracy banking77.10-shot.intent_accuracy "
+            "banking77.5-shot.intent_accuracy",
+        ),
+        ("HWU64", "hwu64.full.intent_accuracy hwu64.10-shot.intent_accuracy hwu64.5-shot.intent_accuracy"),
+        ("SNIPS", "snips.intents+slots.intent_accuracy snips.intents+slots.slot_f1 snips.joined.exact_set"),
+        ("NLU++", "nlupp.banking.micro_f1 nlupp.hotels.micro_f1"),
+        (
+            "the shop without a retailer's rows",
+            "transfer.sofmattress.intent_accuracy transfer.curekart.intent_accuracy",
+        ),
+    ],
+)
+def test_the_table_of_published_data_sets_is_what_the_results_say(row: str, figures: str) -> None:
+    measured = {
+        f"{result.suite}.{task.name}.{name}": measure.mean
+        for result in read_results(ROOT / "docs")
+        for task in result.tasks
+        for name, measure in task.metrics.items()
+    }
+    (line,) = [line for line in README.splitlines() if line.startswith(f"| {row}")]
+    ours = re.findall(r"\d+\.\d", line.split("|")[2])
+    assert ours == [f"{measured[figure]:.1f}" for figure in figures.split()]
