@@ -73,8 +73,9 @@ def route_in_context(router: Router, text: str, turns: Sequence[Turn]) -> Routed
     before = turns[-1]
     place = choice(text, [title for _, title in before.choices])
     if place is not None:
-        passage, title = before.choices[place]
-        route = Route(before.domain, before.routed, title, -len(title) - 1)
+        ref, title = before.choices[place]
+        domain, _, passage = ref.rpartition("/")
+        route = Route(domain or before.domain, before.routed, title, -len(title) - 1)
         return Routed(replace(decision, routes=(route,), abstained=False), chosen=passage)
     if before.waits and bare_reference(text):
         joined = f"{before.text} {text}"
@@ -164,22 +165,27 @@ def turn_of(
 ) -> Turn | None:
     """What to remember of an answered text; None when it left nothing to go on from.
 
-    Of several parts it is the one that waits for a reference, else the last.
+    Of several parts it is the last that waits for a reference, else the last that offers passages, else the
+    last. What any part offers may be chosen, numbers counting through.
     """
     references = dict.fromkeys(_references(exact_slots(text, gazetteers)))
     for reading in readings:
         references |= dict.fromkeys(_references(reading.slots))
     if not parts or len(parts) != len(read):
         return Turn("", tuple(references)) if references else None
-    waiting = [index for index, part in enumerate(parts) if part.status == "needs_input"]
-    index = waiting[-1] if waiting else len(parts) - 1
+    asking = [index for index, part in enumerate(parts) if part.status == "needs_input"]
+    offers = {index: found for index in asking if (found := _offered(parts[index]))}
+    waiting = [index for index in asking if index not in offers]
+    index = (waiting or [*offers] or [len(parts) - 1])[-1]
     route, part = read[index][0], parts[index]
-    offered = [one for one in part.evidence if waiting and one.kind == "knowledge"]
     return Turn(
         anchor(route.text), tuple(references), part.domain, part.intent, route.confidence, part.confidence,
-        part.model, bool(waiting) and not offered,
-        tuple((one.ref.partition("/")[2], one.quote) for one in offered),
+        part.model, bool(waiting), tuple(dict.fromkeys(pair for found in offers.values() for pair in found)),
     )  # fmt: skip
+
+
+def _offered(part: Part) -> list[tuple[str, str]]:
+    return [(one.ref, one.quote) for one in part.evidence if one.kind == "knowledge"]
 
 
 def _same(one: Reading, other: Reading) -> bool:

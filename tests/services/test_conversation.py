@@ -124,7 +124,13 @@ def test_a_number_without_a_grammar_is_an_orders_when_one_was_asked_for() -> Non
     assert in_query(got, "00123842", read, [WAITING])[0].slots == (Slot("order_id", "#00123842", 0, 8),)
 
 
-OFFERING = replace(ASKED, choices=(("late", "When a parcel is late"), ("lost", "When a parcel is lost")))
+LATE, LOST = ("shipping/late", "When a parcel is late"), ("shipping/lost", "When a parcel is lost")
+FEE = ("billing/fee", "A late fee")
+OFFERING = replace(ASKED, choices=(LATE, LOST))
+
+
+def _titles(*passages: tuple[str, str]) -> tuple[Evidence, ...]:
+    return tuple(Evidence("knowledge", ref, title) for ref, title in passages)
 
 
 @pytest.mark.parametrize("text", ["2", "the second one", "lost"])
@@ -138,6 +144,43 @@ def test_a_passage_that_was_offered_is_chosen_and_is_the_answer(text: str) -> No
     assert (read.passages[0].passage_id, read.passage_is_evidence) == ("lost", True)
     assert not read.intent_is_sure  # else records would be asked, which nobody did
     assert in_query(got, text, [(route, read)], [OFFERING])[0].slots == ()
+
+
+@pytest.mark.parametrize(("text", "chosen"), [("3", "fee"), ("the fee", "fee"), ("first", "late")])
+def test_of_two_questions_what_either_offered_is_chosen(text: str, chosen: str) -> None:
+    parts = [
+        Part("shipping", "track", 0.9, (), "needs_input", "Which?", _titles(LATE, LOST), MODEL),
+        Part("billing", "fees", 0.7, (), "needs_input", "Which?", _titles(FEE, LOST), MODEL),
+    ]
+    read = [(Route(part.domain, 0.9, "it"), reading("it")) for part in parts]
+    turn = turn_of("it and it", read, [reading("it")] * 2, parts, {})
+    assert turn is not None
+    assert (turn.choices, turn.waits) == ((LATE, LOST, FEE), False)
+    got = route_in_context(ListedRouter(), text, [turn])
+    assert (got.chosen, got.decision.routes[0].domain) == (
+        chosen,
+        "billing" if chosen == "fee" else "shipping",
+    )
+
+
+def test_of_two_questions_one_may_be_chosen_for_while_the_other_waits_for_an_order() -> None:
+    parts = [
+        Part("shipping", "track", 0.9, (), "needs_input", "Which order?", (), MODEL),
+        Part("billing", "fees", 0.7, (), "needs_input", "Which?", _titles(FEE), MODEL),
+    ]
+    read = [(Route(part.domain, 0.9, "it"), reading("it")) for part in parts]
+    turn = turn_of("it and it", read, [reading("it")] * 2, parts, {})
+    assert turn is not None
+    assert (turn.domain, turn.waits, turn.choices) == ("shipping", True, (FEE,))
+    assert route_in_context(ListedRouter(), "the fee", [turn]).chosen == "fee"
+    assert route_in_context(ListedRouter(), "#W1234567", [turn]).completes == turn
+
+
+def test_what_another_version_offered_without_its_domain_is_of_the_turns() -> None:
+    got = route_in_context(
+        ListedRouter(), "2", [replace(ASKED, choices=(("late", "Late"), ("lost", "Lost")))]
+    )
+    assert (got.chosen, got.decision.routes[0].domain) == ("lost", "shipping")
 
 
 def test_what_chooses_nothing_or_wants_a_person_is_no_choice() -> None:
@@ -222,7 +265,7 @@ def test_what_is_remembered_is_the_part_that_waits_else_the_last() -> None:
     quoted = (Evidence("record", "orders", "#W1"), Evidence("knowledge", "shipping/lost", "When it is lost"))
     turn = turn_of(text, read, readings, [replace(parts[0], evidence=quoted), parts[1]], {})
     assert turn is not None
-    assert (turn.choices, turn.waits) == ((("lost", "When it is lost"),), False)
+    assert (turn.choices, turn.waits) == ((("shipping/lost", "When it is lost"),), False)
     turn = turn_of(
         text, read, readings, [replace(parts[0], status="answered", evidence=quoted), parts[1]], {}
     )
