@@ -23,9 +23,9 @@ class Turn:
     """One question as it was understood. `text` is the request that a follow-up leans on.
 
     `routed` and `confidence` are the router's and the specialist's. `waits`: the answer asked for an order or
-    a product. `choices`: the passages that it offered, (domain/id, title). `references` are (slot name, value).
-    A turn that no specialist read has only references, one that a client tells of (`history`) only text and
-    references.
+    a product. `choices`: the passages that it offered, (domain/id, title). `references` are (slot name,
+    value). A turn that no specialist read has only references, one that a client tells of (`history`) only
+    text and references.
     """
 
     text: str
