@@ -12,13 +12,17 @@ from typing import Any
 
 import ray
 from ray import serve
+from ray.exceptions import RayError
 from ray.serve.config import AutoscalingConfig, BackpressureConfig, HTTPOptions
+from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
 from slmfleet.services.deployments import GatewayReplica, SpecialistReplica, UserConfig
 from slmfleet.services.fleet_loading import Parts
 from slmfleet.services.settings import Settings, require_keys_off_loopback
 from slmfleet.services.shipped import ShippedParts
+
+log = logging.getLogger(__name__)
 
 #: Of one core, per replica: what Ray reserves, not a limit. Small, so that a fleet fits two cores.
 _REPLICA_CPUS = 0.05
@@ -29,6 +33,8 @@ _SLACK = 64
 _CALLS_A_REPLICA = 2.0
 _OBJECT_STORE_BYTES = 100_000_000
 _APP = "slmfleet"
+#: What Ray raises here when a process of its own has died, or would not start.
+RAY_FAILURES = (RayError, RayServeException, RuntimeError)
 
 
 def build_app(
@@ -131,10 +137,14 @@ def run(settings: Settings, parts: Parts | None = None) -> str | None:
 
 
 def stop() -> None:
-    """Finish what is in flight, then stop Serve and the cluster."""
+    """Finish what is in flight, then stop Serve and the cluster, whatever of them still lives."""
     # Ray tells the end of Serve's own controller as a failed task, on stdout.
     with contextlib.redirect_stdout(io.StringIO()):
-        if ray.is_initialized():
-            serve.delete(_APP)  # first: serve.shutdown alone stops the proxy while replicas still answer
-            serve.shutdown()
-        ray.shutdown()  # also what a start that was interrupted has left
+        try:
+            if ray.is_initialized():
+                serve.delete(_APP)  # first: serve.shutdown alone stops the proxy while replicas still answer
+                serve.shutdown()
+        except RAY_FAILURES as error:
+            log.warning("Serve could not be stopped in order (%s); its cluster is", type(error).__name__)
+        finally:
+            ray.shutdown()  # also what a start that was interrupted has left

@@ -20,7 +20,7 @@ from types import FrameType
 
 from pydantic import SecretStr
 
-from slmfleet.models.errors import BundleFault, ModelBroken, SettingsFault
+from slmfleet.models.errors import BundleFault, ModelBroken, SettingsFault, Unreachable
 from slmfleet.services.embedded_valkey import Name, embedded_valkeys
 from slmfleet.services.fleet_loading import Parts
 from slmfleet.services.ports import free_ports
@@ -36,7 +36,7 @@ def serve_fleet(settings: Settings, tell: Callable[[str], None] = print, parts: 
     """Serve until SIGINT or SIGTERM, then finish what is in flight. `tell` hears what is loaded, by line.
 
     Raises SettingsFault when the port is taken, FleetFault for a wrong configuration, BundleFault when a
-    model cannot be loaded, ModelBroken when the fleet does not become ready.
+    model cannot be loaded, ModelBroken when the fleet does not become ready, Unreachable when Ray fails.
     """
     _require_free(settings.host, settings.port, "choose another port")
     for name in ("metrics_port", "haproxy_metrics_port"):
@@ -69,6 +69,9 @@ def serve_fleet(settings: Settings, tell: Callable[[str], None] = print, parts: 
                 tell(f"metrics: http://127.0.0.1:{metrics_port}/metrics, HAProxy's on port {haproxy_port}")
             stopped.wait()
             tell("finishing what is in flight ...")
+        except app.RAY_FAILURES as error:
+            said = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise Unreachable(f"Ray does not serve any more: {said}") from error
         finally:
             app.stop()
     tell("stopped")
@@ -169,7 +172,12 @@ def _await_ready(settings: Settings, stopped: threading.Event) -> None:
 
 
 def _loaded(settings: Settings) -> Iterator[str]:
-    _, body = _get(settings, "/v1/fleet")
+    try:
+        status, body = _get(settings, "/v1/fleet")
+    except (OSError, http.client.HTTPException):
+        status, body = 0, b""
+    if status != 200:
+        raise Unreachable("the fleet was ready and does not answer any more; a process of Ray's has died")
     fleet = FleetBody.model_validate(json.loads(body))
     models: list[tuple[str, RouterBody | DomainBody]] = [("router", fleet.router)]
     models += [(each.domain, each) for each in fleet.domains]

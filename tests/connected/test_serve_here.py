@@ -39,6 +39,46 @@ except SlmfleetError as error:
 """
 
 
+#: Every step that Ray can fail in, by each kind of its failures; prints what becomes of it.
+FAILING = """
+import sys
+from pathlib import Path
+from unittest.mock import patch
+from fakes.serving import WordParts
+from ray.exceptions import RayActorError
+from slmfleet.models.errors import Unreachable
+from slmfleet.services import app, serve_here
+from slmfleet.services.ports import free_ports
+from slmfleet.services.settings import Settings
+
+folder = Path(sys.argv[1])
+stop = app.stop
+for name, failing in [("start", app), ("run", app), ("_loaded", serve_here), ("nobody answers", None)]:
+    for error in [RuntimeError("proxies did not start\\n  File x"), RayActorError()]:
+        settings = Settings(fleet_dir=folder, state_dir=folder, port=free_ports(1)[0])
+        step, effect = (name, error) if failing else ("run", [None])
+        with (
+            patch.multiple(app, start=lambda *_: folder, run=lambda *_: None),
+            patch.object(app, "stop", lambda: print("stop", end=" ")),
+            patch.object(serve_here, "_await_ready"),
+            patch.object(failing or app, step, side_effect=effect),
+        ):
+            try:
+                serve_here.serve_fleet(settings, lambda line: None, WordParts())
+            except Unreachable as told:
+                print(name, "|", told)
+for step in ("delete", "shutdown"):
+    with (
+        patch.object(app.ray, "is_initialized", return_value=True),
+        patch.multiple(app.serve, delete=lambda name: None, shutdown=lambda: None),
+        patch.object(app.serve, step, side_effect=RayActorError()),
+        patch.object(app.ray, "shutdown") as shutdown,
+    ):
+        app.stop()
+        print(step, shutdown.call_count)
+"""
+
+
 ANY_METRICS_PORTS = {"SLMFLEET_METRICS_PORT": "0", "SLMFLEET_HAPROXY_METRICS_PORT": "0"}
 
 
@@ -141,6 +181,26 @@ def test_a_taken_port_is_told_before_anything_starts(folder: Path, setting: str,
         settings = Settings(fleet_dir=folder, state_dir=folder, **ports)  # type: ignore[arg-type]
         with pytest.raises(SettingsFault, match=rf"cannot listen on 127\.0\.0\.1:\d+: .*choose {instead}"):
             serve_fleet(settings, lambda line: None, WordParts())
+
+
+def test_when_ray_fails_it_is_said_plainly_and_everything_is_stopped(folder: Path) -> None:
+    """Told in a process of its own: Ray reads its environment once."""
+    path = os.pathsep.join([str(TESTS), str(TESTS.parent / "deploy" / "editable")])
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING, str(folder)],
+        env={**os.environ, "PYTHONPATH": path, **ANY_METRICS_PORTS},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert len(lines) == 10, done.stderr
+    for index, step in enumerate(("start", "run", "_loaded")):
+        first, second = lines[2 * index : 2 * index + 2]
+        assert first == f"stop {step} | Ray does not serve any more: proxies did not start"
+        assert second.startswith(f"stop {step} | Ray does not serve any more: The actor")
+    for line in lines[6:8]:
+        assert line.startswith("stop nobody answers | the fleet was ready and does not answer any more")
+    assert lines[8:] == ["delete 1", "shutdown 1"]
+    assert "Traceback" not in done.stderr
 
 
 def test_the_words_of_our_own_errors_are_found_in_a_traceback() -> None:
