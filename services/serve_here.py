@@ -70,7 +70,8 @@ def serve_fleet(settings: Settings, tell: Callable[[str], None] = print, parts: 
             stopped.wait()
             tell("finishing what is in flight ...")
         except app.RAY_FAILURES as error:
-            said = str(error).strip().partition("\n")[0] or type(error).__name__
+            cause = getattr(error, "cause", None) or error  # of a task's error, which prints a traceback
+            said = str(cause).strip().partition("\n")[0] or type(cause).__name__
             raise Unreachable(f"Ray does not serve any more: {said}") from error
         finally:
             app.stop()

@@ -45,7 +45,7 @@ import sys
 from pathlib import Path
 from unittest.mock import patch
 from fakes.serving import WordParts
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 from slmfleet.models.errors import Unreachable
 from slmfleet.services import app, serve_here
 from slmfleet.services.ports import free_ports
@@ -54,7 +54,8 @@ from slmfleet.services.settings import Settings
 folder = Path(sys.argv[1])
 stop = app.stop
 for name, failing in [("start", app), ("run", app), ("_loaded", serve_here), ("nobody answers", None)]:
-    for error in [RuntimeError("proxies did not start\\n  File x"), RayActorError()]:
+    cause = RuntimeError("proxies did not start\\n  File x")
+    for error in [cause, RayTaskError("ready", "Traceback", cause), RayActorError()]:
         settings = Settings(fleet_dir=folder, state_dir=folder, port=free_ports(1)[0])
         step, effect = (name, error) if failing else ("run", [None])
         with (
@@ -192,14 +193,14 @@ def test_when_ray_fails_it_is_said_plainly_and_everything_is_stopped(folder: Pat
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     lines = done.stdout.splitlines()
-    assert len(lines) == 10, done.stderr
+    assert len(lines) == 14, done.stderr
     for index, step in enumerate(("start", "run", "_loaded")):
-        first, second = lines[2 * index : 2 * index + 2]
-        assert first == f"stop {step} | Ray does not serve any more: proxies did not start"
-        assert second.startswith(f"stop {step} | Ray does not serve any more: The actor")
-    for line in lines[6:8]:
+        *first, last = lines[3 * index : 3 * index + 3]
+        assert first == [f"stop {step} | Ray does not serve any more: proxies did not start"] * 2
+        assert last.startswith(f"stop {step} | Ray does not serve any more: The actor")
+    for line in lines[9:12]:
         assert line.startswith("stop nobody answers | the fleet was ready and does not answer any more")
-    assert lines[8:] == ["delete 1", "shutdown 1"]
+    assert lines[12:] == ["delete 1", "shutdown 1"]
     assert "Traceback" not in done.stderr
 
 
