@@ -160,10 +160,7 @@ def _await_ready(settings: Settings, stopped: threading.Event) -> None:
     deadline = time.monotonic() + _READY_WITHIN_S
     told = "it does not answer"
     while time.monotonic() < deadline:
-        try:
-            status, body = _get(settings, "/readyz")
-        except OSError:
-            status, body = 0, b""
+        status, body = _get(settings, "/readyz")
         if status == 200 or stopped.is_set():
             return
         if body:
@@ -173,10 +170,7 @@ def _await_ready(settings: Settings, stopped: threading.Event) -> None:
 
 
 def _loaded(settings: Settings) -> Iterator[str]:
-    try:
-        status, body = _get(settings, "/v1/fleet")
-    except (OSError, http.client.HTTPException):
-        status, body = 0, b""
+    status, body = _get(settings, "/v1/fleet")
     if status != 200:
         raise Unreachable("the fleet was ready and does not answer any more; a process of Ray's has died")
     fleet = FleetBody.model_validate(json.loads(body))
@@ -194,6 +188,7 @@ def _loaded(settings: Settings) -> Iterator[str]:
 
 
 def _get(settings: Settings, path: str) -> tuple[int, bytes]:
+    """Status and body; 0 where nobody answers."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
     connection = http.client.HTTPConnection(host, settings.port, timeout=5)
     try:
@@ -201,6 +196,8 @@ def _get(settings: Settings, path: str) -> tuple[int, bytes]:
         connection.request("GET", path, headers={"x-api-key": key} if key else {})
         answer = connection.getresponse()
         return answer.status, answer.read()
+    except (OSError, http.client.HTTPException):
+        return 0, b""
     finally:
         connection.close()
 

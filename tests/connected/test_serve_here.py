@@ -52,7 +52,6 @@ from slmfleet.services.ports import free_ports
 from slmfleet.services.settings import Settings
 
 folder = Path(sys.argv[1])
-stop = app.stop
 for name, failing in [("start", app), ("run", app), ("_loaded", serve_here), ("nobody answers", None)]:
     cause = RuntimeError("proxies did not start\\n  File x")
     for error in [cause, RayTaskError("ready", "Traceback", cause), RayActorError()]:
@@ -83,16 +82,21 @@ for step in ("delete", "shutdown"):
 ANY_METRICS_PORTS = {"SLMFLEET_METRICS_PORT": "0", "SLMFLEET_HAPROXY_METRICS_PORT": "0"}
 
 
+def _environment() -> dict[str, str]:
+    """Of a process that starts a cluster of its own: nothing of this one's, the tests' fakes to import."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    path = os.pathsep.join([str(TESTS), str(TESTS.parent / "deploy" / "editable")])
+    return {**mine, "PYTHONPATH": path, **ANY_METRICS_PORTS}
+
+
 class Program:
     """`serve_fleet` in a process group of its own, as a shell starts it."""
 
     def __init__(self, folder: Path, placement: str) -> None:
         self.port = free_ports(1)[0]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-        path = os.pathsep.join([str(TESTS), str(TESTS.parent / "deploy" / "editable")])
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(folder), str(self.port), placement],
-            env={**environment, "PYTHONPATH": path, **ANY_METRICS_PORTS},
+            env=_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -186,11 +190,9 @@ def test_a_taken_port_is_told_before_anything_starts(folder: Path, setting: str,
 
 def test_when_ray_fails_it_is_said_plainly_and_everything_is_stopped(folder: Path) -> None:
     """Told in a process of its own: Ray reads its environment once."""
-    path = os.pathsep.join([str(TESTS), str(TESTS.parent / "deploy" / "editable")])
     done = subprocess.run(
         [sys.executable, "-c", FAILING, str(folder)],
-        env={**os.environ, "PYTHONPATH": path, **ANY_METRICS_PORTS},
-        capture_output=True, text=True, timeout=120, check=False,
+        env=_environment(), capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     lines = done.stdout.splitlines()
     assert len(lines) == 14, done.stderr

@@ -16,6 +16,11 @@ from slmfleet.models.suite import Progress, Suite, SuiteRow, Task, Verdict
 from slmfleet.models.suite_tasks import CONNECTORS
 
 
+def no_bar(name: str) -> Progress:
+    """Progress that nobody looks at."""
+    return lambda done, total: None
+
+
 def make_task(
     train: Sequence[SuiteRow] = (), test: Sequence[SuiteRow] = (), kind: str = "single", **more: object
 ) -> Task:

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes.readers import TfidfReader, slice_of
+from fakes.readers import TfidfReader, no_bar, slice_of
 
 from slmfleet.models.errors import DataFault, SettingsFault
 from slmfleet.models.suite_tasks import load_suite
@@ -15,10 +14,6 @@ from slmfleet.services.suite_result import SuiteResult
 from slmfleet.services.suites import run_suite
 
 ROOT = Path(__file__).parents[2]
-
-
-def no_bar(name: str) -> Callable[[int, int], None]:
-    return lambda done, total: None
 
 
 @pytest.fixture(scope="module")

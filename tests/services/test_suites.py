@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes.readers import TfidfReader, ToldReader, make_task, slice_of, verdict
+from fakes.readers import TfidfReader, ToldReader, make_task, no_bar, slice_of, verdict
 from rich.console import Console
 
 from slmfleet.models.errors import NotFound, SettingsFault
@@ -18,10 +18,6 @@ from slmfleet.services.settings import SHOP_DIR
 from slmfleet.services.suite_result import Measure, SuiteResult
 from slmfleet.services.suite_tables import tables
 from slmfleet.services.suites import evaluate_suite, median_ms, run_suite
-
-
-def no_bar(name: str) -> Callable[[int, int], None]:
-    return lambda done, total: None
 
 
 def few(reader: str = "few", name: str = "few", **more: object) -> Task:
