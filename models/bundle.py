@@ -49,7 +49,8 @@ class Card(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = 1
+    #: 2: the graph is asked for one text, without a mask.
+    format: Literal[2] = 2
     kind: Literal["specialist", "router"]
     name: str
     labels: list[str]
@@ -95,6 +96,11 @@ def read_card(folder: Path, kind: Literal["specialist", "router"]) -> Card:
         raise BundleFault(f"{path}: there is no bundle; make one with `slmfleet train`") from None
     except ValidationError as error:
         first = error.errors()[0]
+        if first["loc"] == ("format",):
+            raise BundleFault(
+                f"{path}: is of format {first['input']}, which another slmfleet reads; make it anew "
+                "with `slmfleet train`"
+            ) from None
         raise BundleFault(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     if card.kind != kind:
         raise BundleFault(f"{path}: is a {card.kind}, not a {kind}")

@@ -66,7 +66,5 @@ class Encoder:
         """The heads' outputs for `text`: intent (n,), slot (tokens, labels), embedding (384,)."""
         ids, offsets = read_tokens(self._tokenizer, text)
         tokens = np.asarray([ids], dtype=np.int64)
-        intent, slot, embedding = self._session.run(
-            None, {"input_ids": tokens, "attention_mask": np.ones_like(tokens)}
-        )
+        intent, slot, embedding = self._session.run(None, {"input_ids": tokens})
         return Encoding(intent[0], slot[0], embedding[0], tuple(offsets))

@@ -44,6 +44,8 @@ def _counted(buckets: Sequence[int]) -> Features:
     return places, 1 + np.log(counts)
 
 
+# The specialist asks for those of the text that the router has just read.
+@lru_cache(maxsize=64)
 def grams(text: str) -> tuple[Features, Features]:
     """Buckets and 1 + log count: of words and pairs of words of `text`, and of 2 to 5 letters in a row."""
     if len(text) > HEAD_CHARACTERS + TAIL_CHARACTERS:

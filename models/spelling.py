@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from string import ascii_lowercase
 from typing import Final
 
@@ -50,6 +51,8 @@ class Spelling:
         self.trained = tuple(trained)
         ranked = dict.fromkeys([*self.trained, *(word for word in vocabulary if word.isascii())])
         self._rank = {word: rank for rank, word in enumerate(ranked)}
+        # What a shop's customers write and no training row has comes again: names of products, mostly.
+        self._nearest = lru_cache(maxsize=1_024)(self._look_up)
 
     @classmethod
     def of(cls, texts: Iterable[str], vocabulary: Iterable[str]) -> Spelling:
@@ -81,7 +84,7 @@ class Spelling:
             at = match.end()
         return Corrected("".join([*made, text[at:]]), tuple(edits)) if edits else Corrected(text)
 
-    def _nearest(self, word: str) -> str | None:
+    def _look_up(self, word: str) -> str | None:
         known = [near for near in _one_slip_away(word) if near in self._rank and len(near) >= MIN_LETTERS]
         return min(known, key=self._rank.__getitem__, default=None)
 

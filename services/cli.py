@@ -156,6 +156,9 @@ def evaluate(
 def bench(
     url: Annotated[str, typer.Option(help="A fleet that is being served.")] = "http://127.0.0.1:8080",
     connections: Annotated[int, typer.Option(min=1, max=256, help="Connections at once.")] = 1,
+    models: Annotated[
+        bool, typer.Option("--models", help="Time router and specialists in one thread, without a server.")
+    ] = False,
     fleet: FleetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -163,10 +166,20 @@ def bench(
     from slmfleet.models.data import load_corpus
     from slmfleet.models.fleet import load_fleet
     from slmfleet.services import bench as benching
+    from slmfleet.services import bench_models
 
     with plainly():
         settings = load_settings(fleet_dir=fleet)
-        texts = benching.bench_texts(load_corpus(load_fleet(settings.fleet_dir)))
+        loaded = load_fleet(settings.fleet_dir)
+        texts = benching.bench_texts(load_corpus(loaded))
+        if models:
+            with progress() as bar:
+                task = bar.add_task("texts", total=None)
+                times = bench_models.model_times(
+                    loaded, texts, lambda done, total: bar.update(task, completed=done, total=total)
+                )
+            print(times.model_dump_json(indent=2) if as_json else bench_models.printed(times))
+            return
         result = benching.bench(url, texts, connections, next(iter(settings.api_key_set()), None))
         print(result.model_dump_json(indent=2) if as_json else benching.printed(result))
 

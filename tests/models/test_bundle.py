@@ -69,6 +69,13 @@ def test_a_broken_card_or_the_wrong_kind_is_a_fault(copied: Domain) -> None:
         Specialist.load(copied)
 
 
+def test_a_bundle_of_another_format_says_what_to_do(copied: Domain) -> None:
+    path = copied.folder / "bundle" / "bundle.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"format": 2', '"format": 1'), encoding="utf-8")
+    with pytest.raises(BundleFault, match=r"is of format 1, .*`slmfleet train`"):
+        Specialist.load(copied)
+
+
 def test_a_model_that_fails_its_probe_is_broken(copied: Domain) -> None:
     specialist = Specialist.load(copied)
     probe = specialist.card.probe.model_copy(update={"label": "warranty"})
