@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slmfleet import models, router
 from slmfleet.models.errors import DataFault
 from slmfleet.models.outcomes import Measured, Outcomes
 from slmfleet.models.suite import Task
@@ -112,9 +111,9 @@ def made_from(task: Task, seed: int) -> str:
 @cache
 def _ground() -> str:
     """A hash of what all runs stand on."""
-    paths = [
-        path for one in (models, router) for folder in one.__path__ for path in Path(folder).glob("*.py")
-    ]
+    # Beside the rows, and not by the packages' __path__: that has every checkout of slmfleet there is on the
+    # path, while modules come from the first.
+    paths = [path for part in ("models", "router") for path in (SUITES_DIR.parents[1] / part).glob("*.py")]
     digest = hashlib.sha256()
     for path in sorted([*paths, *SUITES_DIR.glob("*/rows.jsonl.gz")]):
         digest.update(path.parent.name.encode() + path.name.encode() + path.read_bytes())

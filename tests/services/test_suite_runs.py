@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fakes.readers import TfidfReader, ToldReader, make_task, no_bar, slice_of, verdict
 
+from slmfleet import models
 from slmfleet.models.errors import DataFault
 from slmfleet.models.outcomes import Outcomes, metrics_of
 from slmfleet.models.suite import Reader, Suite, SuiteRow, Task
@@ -110,24 +111,36 @@ def test_a_run_of_other_rows_does_not_count(other: Task, tmp_path: Path) -> None
     assert Runs(tmp_path).find(other, 0) is None
 
 
-def test_a_run_of_other_code_or_another_base_does_not_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Package:
-        __path__ = (str(tmp_path / "code"),)
-
-    (tmp_path / "code").mkdir()
-    (tmp_path / "rows" / "shop").mkdir(parents=True)
-    monkeypatch.setattr(suite_runs, "router", Package)
-    monkeypatch.setattr(suite_runs, "SUITES_DIR", tmp_path / "rows")
-    seen = set()
-    for path in (tmp_path / "code" / "learn.py", tmp_path / "rows" / "shop" / "rows.jsonl.gz"):
-        for content in ("one", "two"):
-            path.write_text(content, encoding="utf-8")
-            suite_runs._ground.cache_clear()
-            seen.add(made_from(task(), 0))
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of a checkout that holds a file of each kind that decides a run."""
+    for path in ("models/learn.py", "router/train.py", "models/suites/shop/rows.jsonl.gz"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("one", encoding="utf-8")
+    monkeypatch.setattr(suite_runs, "SUITES_DIR", tmp_path / "models" / "suites")
     suite_runs._ground.cache_clear()
-    assert len(seen) == 4
+    yield tmp_path
+    suite_runs._ground.cache_clear()
+
+
+@pytest.mark.parametrize("path", ["models/learn.py", "router/train.py", "models/suites/shop/rows.jsonl.gz"])
+def test_a_run_of_other_code_or_another_base_does_not_count(checkout: Path, path: str) -> None:
+    before = made_from(task(), 0)
+    (checkout / path).write_text("two", encoding="utf-8")
+    suite_runs._ground.cache_clear()
+    assert made_from(task(), 0) != before
+
+
+def test_another_checkout_on_the_path_has_no_part_in_a_run(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = made_from(task(), 0)
+    other = tmp_path_factory.mktemp("other")
+    (other / "learn.py").write_text("two", encoding="utf-8")
+    # Packages without __init__.py have every folder of their name on the path.
+    monkeypatch.setattr(models, "__path__", [*models.__path__, str(other)])
+    suite_runs._ground.cache_clear()
+    assert made_from(task(), 0) == before
 
 
 def test_a_file_that_is_no_run_is_told_with_what_to_do(tmp_path: Path) -> None:
