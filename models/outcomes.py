@@ -108,7 +108,7 @@ def observe(
         if task.kind == "single":
             verdict = reader.read(text)
             found.append(_single(reader, task, row, verdict))
-            rivals.append(verdict.rivals)
+            rivals.append(verdict.rivals())
         elif task.kind == "multi":
             found.append(_multi(reader, row, columns, reader.read(text)))
         else:

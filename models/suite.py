@@ -101,13 +101,14 @@ class Verdict:
     `probabilities` (labels,) are calibrated and belong to `Reader.labels`, out of scope included where the
     reader has a label for it; in a `multi` task each stands for itself and is told from `told_from` on.
     `inlier` says how much in scope the text is (higher is more), in the unit of `Reader.threshold`; `rivals`
-    says the same by the scores of scope_scores.SCOPE_SCORES, where the reader has them.
+    computes the same by the scores of scope_scores.SCOPE_SCORES, where the reader has them; it is no part of
+    reading.
     """
 
     probabilities: NDArray[np.float64]
     inlier: float
     slots: tuple[Slot, ...]
-    rivals: Sequence[float] = ()
+    rivals: Callable[[], Sequence[float]] = tuple
     told_from: float = 0.5
 
 

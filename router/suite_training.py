@@ -9,6 +9,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ class TrainedReader:
         inlier = self.classifier.mixture.confidence(scores.signals, scores.probabilities, best)
         tagging = self.classifier.tagging
         slots = tuple(learned_slots(text, scores.encoding, self.slot_labels, tagging, scores.best))
-        rivals = self.rivals.of(scores.encoding) if self.rivals else ()
+        rivals = partial(self.rivals.of, scores.encoding) if self.rivals else tuple
         return Verdict(scores.probabilities, inlier, slots, rivals)
 
     def read_joined(self, text: str) -> tuple[Verdict, ...]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -84,10 +85,10 @@ def test_scope_metrics_by_hand() -> None:
 
 def test_other_scores_are_measured_each_by_itself() -> None:
     verdicts = {
-        text: replace(told, rivals=(told.inlier, -told.inlier, 1.0, index))
+        text: replace(told, rivals=partial(tuple, (told.inlier, -told.inlier, 1.0, index)))
         for index, (text, told) in enumerate(SCOPE_VERDICTS.items())
     }
-    mistyped = replace(verdict(1.0, 0.0, 0.0), rivals=(0.0,) * 4)
+    mistyped = replace(verdict(1.0, 0.0, 0.0), rivals=lambda: (0.0,) * 4)
     found = measure(scope_task(), ToldReader(LABELS, verdicts, otherwise=mistyped))
     assert found["auroc_softmax"] == found["auroc"] == pytest.approx(7 / 8)
     assert found["auroc_energy"] == pytest.approx(1 / 8)
