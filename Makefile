@@ -10,7 +10,7 @@ up: $(VENV)/.serving  ## serve the demonstration shop on http://127.0.0.1:8080
 	$(BIN)/slmfleet up
 
 test: $(VENV)/.dev lint  ## lint, types, imports and every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 # Where the chart's tests find the CRDs of KubeRay, KEDA and the Prometheus operator; skipped without.
 export SLMFLEET_CRDS ?=

@@ -29,7 +29,7 @@ WORDS = {
     "size": ("is {} in size ten", "which size fits {}", "size guide for {}", "too small, what size of {}"),
     "shop": ("is your shop open on {}", "opening hours {}", "when does the shop open {}", "shop closed {}"),
 }
-THINGS = ("shoes", "a hat", "the lamp", "my desk", "socks", "a chair")
+THINGS = ("shoes", "a hat", "the lamp", "my desk")
 NOWHERE = "nowhere"
 
 
@@ -54,7 +54,7 @@ def silent(done: int, total: int) -> None:
 
 @pytest.fixture
 def trainer(tmp_path: Path) -> Iterator[SuiteTrainer]:
-    layers = (0, 5)
+    layers = (0,)
     base = distilled_base(
         [row.text for row in task().train], tmp_path, silent,
         replace(ROUTER_BASE, layers=layers, vocabulary=1_500, epochs=1),
@@ -65,21 +65,17 @@ def trainer(tmp_path: Path) -> Iterator[SuiteTrainer]:
 
 @pytest.mark.train
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_reader_reads_refuses_and_comes_out_the_same_again(
-    trainer: SuiteTrainer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reader_reads_and_refuses(trainer: SuiteTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite_training, "_GENERIC_ROWS", 140)
     monkeypatch.setattr(suite_training, "_FOLDS", 2)
-    one, two = trainer(task(), 1, silent), trainer(task(), 1, silent)
+    one = trainer(task(), 1, silent)
     assert list(one.labels) == [*sorted(WORDS), NOWHERE]
     assert 0 < one.threshold < 1
     assert one.exact is not None
     served, exact = one.read("refund my shoes").probabilities, one.exact.read("refund my shoes").probabilities
     assert 0 < np.abs(served - exact).max() < 0.1
     for row in task().test:
-        verdict, again = one.read(row.text), two.read(row.text)
-        assert verdict.probabilities.tolist() == again.probabilities.tolist()
-        assert verdict.inlier == again.inlier
+        verdict = one.read(row.text)
         assert verdict.probabilities.sum() == pytest.approx(1)
         if row.labels != (NOWHERE,):
             assert one.labels[int(np.argmax(verdict.probabilities))] == row.labels[0]
@@ -89,8 +85,26 @@ def test_a_reader_reads_refuses_and_comes_out_the_same_again(
 
 @pytest.mark.train
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_reader_comes_out_the_same_again_and_another_of_another_seed(
+    trainer: SuiteTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suite_training, "_GENERIC_ROWS", 60)
+    monkeypatch.setattr(suite_training, "_FOLDS", 2)
+    trainer._recipe = replace(trainer._recipe, epochs=1)
+    one, again, other = (trainer(task(), seed, silent) for seed in (1, 1, 2))
+    assert one.threshold == again.threshold
+    verdicts = [[reader.read(row.text) for row in task().test] for reader in (one, again, other)]
+    likely = [[verdict.probabilities.tolist() for verdict in row] for row in verdicts]
+    trust = [[verdict.inlier for verdict in row] for row in verdicts]
+    assert likely[0] == likely[1] != likely[2]
+    assert trust[0] == trust[1] != trust[2]
+
+
+@pytest.mark.train
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_row_may_have_any_number_of_labels(trainer: SuiteTrainer) -> None:
     single = task(scope=False)
+    trainer._recipe = replace(trainer._recipe, epochs=10)
     both = tuple(
         SuiteRow(f"{one.text} and {two.text}", (*one.labels, *two.labels))
         for one, two in zip(single.train, reversed(single.train), strict=True)
@@ -131,7 +145,7 @@ def test_what_is_left_out_for_calibration_is_whole_labels_and_a_share_of_the_oth
     assert len(labels) == 1
     assert not labels & {row.domain for row in kept.rows}
     for label in set(WORDS) - labels:
-        assert sum(row.domain == label for row in held) == round(0.25 * 24)
+        assert sum(row.domain == label for row in held) == 0.25 * len(rows) / len(WORDS)
     folds = [suite_training._leave_out(task(), lesson, True, 3, fold)[1] for fold in range(4)]
     left_out = [{row.text for row in held if row.domain == suite_training.NOWHERE_LABEL} for held in folds]
     assert set().union(*left_out) == {row.text for row in rows}
