@@ -9,8 +9,12 @@ export HF_HUB_OFFLINE := 1
 up: $(VENV)/.serving  ## serve the demonstration shop on http://127.0.0.1:8080
 	$(BIN)/slmfleet up
 
+# Whose tests start Ray, brokers and whole shops: those need the machine to themselves, the others share it.
+SERVERS := tests/chaos tests/connected tests/deploy tests/end_to_end
+
 test: $(VENV)/.dev lint  ## lint, types, imports and every test
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest $(SERVERS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(addprefix --ignore ,$(SERVERS))
 
 # Where the chart's tests find the CRDs of KubeRay, KEDA and the Prometheus operator; skipped without.
 export SLMFLEET_CRDS ?=

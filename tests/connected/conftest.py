@@ -1,4 +1,4 @@
-"""One Ray cluster a session, on this machine alone; the word shop is deployed on it below a prefix a test."""
+"""One Ray cluster for this folder, on this machine alone; the word shop is deployed below a prefix a test."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         # replicas import the fakes by name
