@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
-from connected.conftest import Cluster, Deployed, until
 from fakes.collector import Collector, collecting
 
+from connected.conftest import Cluster, Deployed, until
 from slmfleet.services import metrics
 from slmfleet.services.ports import free_ports
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import httpx
 import pytest
-from connected.conftest import Cluster, Deployed, until
 from fakes.processes import of_process
 from fakes.serving import WordParts, write_word_shop
 
+from connected.conftest import Cluster, Deployed, until
 from slmfleet.models.errors import SettingsFault
 from slmfleet.services.settings import Settings
 

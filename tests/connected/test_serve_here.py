@@ -13,10 +13,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from connected.conftest import TESTS, Cluster, until
 from fakes.processes import of_process
 from fakes.serving import WordParts, write_word_shop
 
+from connected.conftest import TESTS, Cluster, until
 from slmfleet.models.errors import SettingsFault
 from slmfleet.services.ports import free_ports
 from slmfleet.services.serve_here import own_words, serve_fleet
