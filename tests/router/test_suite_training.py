@@ -59,7 +59,7 @@ def trainer(tmp_path: Path) -> Iterator[SuiteTrainer]:
         [row.text for row in task().train], tmp_path, silent,
         replace(ROUTER_BASE, layers=layers, vocabulary=1_500, epochs=1),
     )  # fmt: skip
-    yield SuiteTrainer(tmp_path, replace(ROUTER, layers=layers, epochs=8), base)
+    yield SuiteTrainer(tmp_path, replace(ROUTER, layers=layers, epochs=10), base)
     torch.use_deterministic_algorithms(False)
 
 
@@ -104,7 +104,6 @@ def test_a_reader_comes_out_the_same_again_and_another_of_another_seed(
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_row_may_have_any_number_of_labels(trainer: SuiteTrainer) -> None:
     single = task(scope=False)
-    trainer._recipe = replace(trainer._recipe, epochs=10)
     both = tuple(
         SuiteRow(f"{one.text} and {two.text}", (*one.labels, *two.labels))
         for one, two in zip(single.train, reversed(single.train), strict=True)
