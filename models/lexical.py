@@ -9,6 +9,7 @@ import itertools
 import math
 import re
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -40,8 +41,9 @@ def _letters(word: str) -> tuple[int, ...]:
 
 
 def _counted(buckets: Sequence[int]) -> Features:
-    places, counts = np.unique(np.asarray(buckets, dtype=np.int64), return_counts=True)
-    return places, 1 + np.log(counts)
+    counts = Counter(buckets)
+    times = np.fromiter(counts.values(), np.float64, len(counts))
+    return np.fromiter(counts, np.int64, len(counts)), 1 + np.log(times)
 
 
 # The specialist asks for those of the text that the router has just read.
@@ -58,12 +60,16 @@ def grams(text: str) -> tuple[Features, Features]:
 
 def features(text: str, rarity: NDArray[np.floating]) -> Features:
     """Buckets (n,) and values (n,) of `text`: grams weighed by `rarity` (BUCKETS,), each of unit length."""
-    buckets, values = [], []
-    for places, counts in grams(text):
-        weights = counts * rarity[places]
-        buckets.append(places)
-        values.append(weights / max(math.sqrt(weights @ weights), 1e-12))
-    return np.concatenate(buckets), np.concatenate(values)
+    words, letters = grams(text)
+    return np.concatenate((words[0], letters[0])), np.concatenate(
+        (_unit(words, rarity), _unit(letters, rarity))
+    )
+
+
+def _unit(counted: Features, rarity: NDArray[np.floating]) -> NDArray[np.float64]:
+    places, counts = counted
+    weights = counts * rarity.take(places)
+    return weights / max(math.sqrt(weights @ weights), 1e-12)
 
 
 class Lexical:
@@ -108,4 +114,4 @@ class Lexical:
     def log_odds(self, text: str) -> NDArray[np.float64]:
         """The labels' scores (labels,): each one's own log-odds where the head was fitted to that."""
         buckets, values = features(text, self._rarity)
-        return (values @ self._weights[buckets].astype(np.float64)) * self._scale + self._bias
+        return (values @ self._weights.take(buckets, axis=0).astype(np.float64)) * self._scale + self._bias

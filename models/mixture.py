@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,4 +91,4 @@ class Mixture:
 def log_odds(probability: float) -> float:
     """Natural log-odds, held within +-_MOST."""
     chance = min(max(probability, 1e-12), 1 - 1e-12)
-    return float(np.clip(np.log(chance / (1 - chance)), -_MOST, _MOST))
+    return min(max(math.log(chance / (1 - chance)), -_MOST), _MOST)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 #: A slot name -> {phrase in lower case -> its canonical form}.
@@ -22,11 +21,14 @@ def find_phrases(text: str, phrases: Mapping[str, str]) -> list[tuple[int, int, 
     Case, plural s, and spaces or hyphens between words do not matter.
     """
     index = _index(tuple(phrases))
-    tokens = [(match.start(), match.end()) for match in _TOKEN.finditer(text)]
+    tokens = [match.span() for match in _TOKEN.finditer(text)]
     words = [index.word(text[start:end]) for start, end in tokens]
     found: list[tuple[int, int, str]] = []
     position = 0
     while position < len(words):
+        if words[position] not in index.first:
+            position += 1
+            continue
         last = position
         # Nothing but a gap may stand within a phrase: "the hiking. Boots" names no hiking boots.
         while (
@@ -54,25 +56,36 @@ def singular(word: str) -> str:
     return word[:-2] if word.endswith(("ches", "shes", "sses", "xes")) else word[:-1]
 
 
-@dataclass(frozen=True, slots=True)
 class _Index:
-    """`phrases`: singular words -> phrase; `slips`: a long word with a letter dropped -> words it may be."""
+    """`phrases`: singular words -> phrase. `first` are the words that one begins with."""
 
-    phrases: dict[tuple[str, ...], str]
-    known: frozenset[str]
-    slips: dict[str, tuple[str, ...]]
-    longest: int
+    def __init__(self, phrases: Sequence[str]) -> None:
+        self.phrases: dict[tuple[str, ...], str] = {}
+        for phrase in phrases:
+            self.phrases.setdefault(tuple(singular(word) for word in _TOKEN.findall(phrase.lower())), phrase)
+        self.phrases.pop((), None)
+        self.first = frozenset(words[0] for words in self.phrases)
+        self.longest = max(map(len, self.phrases), default=0)
+        self._known = frozenset(word for words in self.phrases for word in words)
+        # A long word with a letter dropped -> the words it may be.
+        self._slips: dict[str, list[str]] = {}
+        for word in sorted(self._known):
+            if len(word) > _EXACT_LETTERS:
+                for variant in (word, *_shortened(word)):
+                    self._slips.setdefault(variant, []).append(word)
+        # Customers use few words often, and a long one that is none of these has as many variants as letters.
+        self.word = lru_cache(maxsize=4_096)(self._meant)
 
-    def word(self, written: str) -> str:
+    def _meant(self, written: str) -> str:
         """The word of a phrase that `written` is meant to be, or its own singular."""
         lower = written.lower()
         word = singular(lower)
-        if word in self.known or len(word) > 30:
+        if word in self._known or len(word) > 30:
             return word
         for slipped in (word, lower):  # "wireles" has lost an s, and not to the plural
             if len(slipped) > _EXACT_LETTERS:
                 for variant in (slipped, *_shortened(slipped)):
-                    for meant in self.slips.get(variant, ()):
+                    for meant in self._slips.get(variant, ()):
                         if _one_slip(slipped, meant):
                             return meant
         return word
@@ -80,22 +93,7 @@ class _Index:
 
 @lru_cache(maxsize=64)
 def _index(phrases: tuple[str, ...]) -> _Index:
-    by_words: dict[tuple[str, ...], str] = {}
-    for phrase in phrases:
-        by_words.setdefault(tuple(singular(word) for word in _TOKEN.findall(phrase.lower())), phrase)
-    by_words.pop((), None)
-    known = frozenset(word for words in by_words for word in words)
-    slips: dict[str, list[str]] = {}
-    for word in sorted(known):
-        if len(word) > _EXACT_LETTERS:
-            for variant in (word, *_shortened(word)):
-                slips.setdefault(variant, []).append(word)
-    return _Index(
-        by_words,
-        known,
-        {variant: tuple(words) for variant, words in slips.items()},
-        max(map(len, by_words), default=0),
-    )
+    return _Index(phrases)
 
 
 def _shortened(word: str) -> Iterator[str]:

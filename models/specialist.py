@@ -18,7 +18,7 @@ from slmfleet.models.knowledge import Passage
 from slmfleet.models.neighbours import NeighboursFile
 from slmfleet.models.retrieval import PassageIndex, Weights, clearness, unpacked
 from slmfleet.models.slots import exact_slots
-from slmfleet.models.tagging import learned_slots
+from slmfleet.models.tagging import Tagger
 
 
 class Specialist:
@@ -33,6 +33,7 @@ class Specialist:
         self._classifier = classifier
         self._index = index
         self._weights = Weights(**card.passage_weights)
+        self._tagger = Tagger(card.slot_labels, classifier.tagging)
         self._version = ModelVersion(card.name, card.version)
         self._neighbours = NeighboursFile(domain.folder / "bundle" / NEIGHBOURS_FILE)
 
@@ -118,7 +119,7 @@ class Specialist:
         exact = exact_slots(text, domain.gazetteers, domain.today(), domain.currency)
         learned = [
             slot
-            for slot in learned_slots(text, encoding, self.card.slot_labels, self._classifier.tagging, intent)
+            for slot in self._tagger.slots(text, encoding, intent)
             if all(slot.end <= other.start or slot.start >= other.end for other in exact)
         ]
         return tuple(sorted([*exact, *learned], key=lambda slot: slot.start))

@@ -65,49 +65,72 @@ def words(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int,
     return found
 
 
-def learned_slots(
-    text: str, encoding: Encoding, labels: Sequence[str], tagging: Tagging, intent: int
-) -> list[Slot]:
-    """Spans of the likeliest tags of all words together (Viterbi 1967); I- only goes on what B- began."""
-    said = words(text, encoding.offsets)
-    if len(labels) < 2 or not said:
-        return []
-    outside = [place for place, label in enumerate(labels) if label in ("O", BOUNDARY)]
-    scores = log_softmax(encoding.slot[[pieces[0] for _, _, pieces in said]])
-    scores[:, 0] = np.logaddexp.reduce(scores[:, outside], axis=1)
-    scores[:, outside[1:]] = _NEVER
-    scores[:, tagging.strange[intent]] -= _STRANGE
-    probabilities = softmax(scores)
-    spans: list[tuple[str, int, int, list[float]]] = []
-    for (start, end, _), tag, row in zip(said, _path(scores, labels, tagging), probabilities, strict=True):
-        mark, _, name = labels[tag].partition("-")
-        if mark == "O":
-            continue
-        sure = float(row[[place for place, label in enumerate(labels) if label[2:] == name]].sum())
-        if mark == "B":
-            spans.append((name, start, end, [sure]))
-        else:
-            spans[-1] = (name, spans[-1][1], end, [*spans[-1][3], sure])
-    return [
-        Slot(name, text[start:end], start, end)
-        for name, start, end, sure in spans
-        if sum(sure) / len(sure) >= SLOT_CONFIDENCE
-    ]
+class Tagger:
+    """Finds learned slots: spans of the likeliest tags of all words together (Viterbi 1967).
 
+    `labels` are the tags, "O" first; I- only goes on what B- of the same name began.
+    """
 
-def _path(scores: NDArray[np.float64], labels: Sequence[str], tagging: Tagging) -> list[int]:
-    """The best tag of each word; `scores` (words, tags)."""
-    inside = np.array([label.startswith("I-") for label in labels])
-    names = np.array([label[2:] for label in labels])
-    step = _FOLLOWS * tagging.follows.astype(np.float64)
-    between = np.where(inside[None, :] & (names[:, None] != names[None, :]), _NEVER, step[:-1, :-1])
-    best = scores[0] + np.where(inside, _NEVER, step[-1, :-1])
-    before: list[NDArray[np.int64]] = []
-    for score in scores[1:]:
-        reached = best[:, None] + between
-        before.append(reached.argmax(axis=0))
-        best = reached.max(axis=0) + score
-    path = [int((best + step[:-1, -1]).argmax())]
-    for came_from in reversed(before):
-        path.append(int(came_from[path[-1]]))
-    return path[::-1]
+    def __init__(self, labels: Sequence[str], tagging: Tagging) -> None:
+        self._labels = tuple(labels)
+        self._strange = tagging.strange
+        self._outside = [place for place, label in enumerate(labels) if label in ("O", BOUNDARY)]
+        self._of_name = {
+            name: [place for place, label in enumerate(labels) if label[2:] == name]
+            for name in {label[2:] for label in labels}
+        }
+        inside = np.array([label.startswith("I-") for label in labels], np.bool_)
+        names = np.array([label[2:] for label in labels])
+        step = _FOLLOWS * tagging.follows.astype(np.float64)
+        # From each tag (row) to the next (column), from the beginning to each, and from each to the end.
+        self._between = np.where(inside[None, :] & (names[:, None] != names[None, :]), _NEVER, step[:-1, :-1])
+        self._begin = np.where(inside, _NEVER, step[-1, :-1])
+        self._end = step[:-1, -1]
+        # What a word can gain, at most, by another tag than O, with the step to it and the step from it.
+        steps = (self._between, self._begin, self._end)
+        outside = min(self._between[0, 0], self._begin[0], self._end[0])
+        self._most_gained = 2 * (max(step.max() for step in steps) - outside)
+
+    def slots(self, text: str, encoding: Encoding, intent: int) -> list[Slot]:
+        """The slots of `text`, by position, as `encoding` has it and texts of the `intent` have them."""
+        said = words(text, encoding.offsets)
+        if len(self._labels) < 2 or not said:
+            return []
+        scores = log_softmax(encoding.slot[[pieces[0] for _, _, pieces in said]])
+        scores[:, 0] = np.logaddexp.reduce(scores[:, self._outside], axis=1)
+        scores[:, self._outside[1:]] = _NEVER
+        scores[:, self._strange[intent]] -= _STRANGE
+        path = self.path(scores)
+        if not any(path):
+            return []
+        spans: list[tuple[str, int, int, list[float]]] = []
+        for (start, end, _), tag, row in zip(said, path, softmax(scores), strict=True):
+            mark, _, name = self._labels[tag].partition("-")
+            if mark == "O":
+                continue
+            sure = float(row[self._of_name[name]].sum())
+            if mark == "B":
+                spans.append((name, start, end, [sure]))
+            else:
+                spans[-1] = (name, spans[-1][1], end, [*spans[-1][3], sure])
+        return [
+            Slot(name, text[start:end], start, end)
+            for name, start, end, sure in spans
+            if sum(sure) / len(sure) >= SLOT_CONFIDENCE
+        ]
+
+    def path(self, scores: NDArray[np.float64]) -> list[int]:
+        """The best tag of each word; `scores` (words, tags)."""
+        # Most texts have no such slot, and of most of them this is plain at once.
+        if (scores[:, 0] - scores[:, 1:].max(axis=1) > self._most_gained).all():
+            return [0] * len(scores)
+        best = scores[0] + self._begin
+        before: list[NDArray[np.int64]] = []
+        for score in scores[1:]:
+            reached = best[:, None] + self._between
+            before.append(reached.argmax(axis=0))
+            best = reached.max(axis=0) + score
+        path = [int((best + self._end).argmax())]
+        for came_from in reversed(before):
+            path.append(int(came_from[path[-1]]))
+        return path[::-1]

@@ -134,13 +134,15 @@ def clauses(text: str, offsets: Iterable[int], without: Sequence[Span] = ()) -> 
     """
     edges = {edge for span in without for edge in span}
     cuts = sorted({0, len(text), *(cut for cut in {*offsets, *edges} if 0 < cut < len(text))})
+    if len(cuts) == 2:
+        return (Clause(text, 0, len(text)),)
     pieces = [
         piece
         for start, end in pairwise(cuts)
         if not any(low <= start and end <= high for low, high in without)
         and words((piece := _trimmed(text, start, end)).text)
     ]
-    if not pieces or len(cuts) == 2:
+    if not pieces:
         return (Clause(text, 0, len(text)),)
     joined = _without_courtesies(text, pieces, without)
     if len(joined) > MAX_CLAUSES:

@@ -9,7 +9,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ from slmfleet.models.slots import BOUNDARY
 from slmfleet.models.suite import Progress, Reader, SuiteRow, Task, Trainer, Verdict
 from slmfleet.models.suite_rows import SUITES_DIR, read_rows
 from slmfleet.models.suite_tasks import NLUPP_TRAIN_FOLDS
-from slmfleet.models.tagging import learned_slots
+from slmfleet.models.tagging import Tagger
 from slmfleet.models.text import fingerprint
 from slmfleet.router.suite_many import ManyReader, fit_cut, log_odds
 from slmfleet.router.suite_threshold import fit_threshold
@@ -75,13 +75,16 @@ class TrainedReader:
     rivals: ScopeScores | None = None
     exact: TrainedReader | None = None
 
+    @cached_property
+    def _tagger(self) -> Tagger:
+        return Tagger(self.slot_labels, self.classifier.tagging)
+
     def read(self, text: str) -> Verdict:
         """Probabilities, the trust in the best label in scope, and slots."""
         scores = self.classifier.score(text)
         best = int(np.argmax(scores.probabilities[: self.in_scope]))
         inlier = self.classifier.mixture.confidence(scores.signals, scores.probabilities, best)
-        tagging = self.classifier.tagging
-        slots = tuple(learned_slots(text, scores.encoding, self.slot_labels, tagging, scores.best))
+        slots = tuple(self._tagger.slots(text, scores.encoding, scores.best))
         rivals = partial(self.rivals.of, scores.encoding) if self.rivals else tuple
         return Verdict(scores.probabilities, inlier, slots, rivals)
 

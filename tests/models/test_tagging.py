@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from slmfleet.models.encoder import Encoding
 from slmfleet.models.slots import BOUNDARY
-from slmfleet.models.tagging import Tagging, _path, fit_tagging, learned_slots, words
+from slmfleet.models.tagging import Tagger, Tagging, fit_tagging, words
 
 LABELS = ["O", BOUNDARY, "B-city", "I-city", "B-song", "I-song"]
 OUT, B_CITY, I_CITY, B_SONG, I_SONG = 0, 2, 3, 4, 5
@@ -32,7 +32,7 @@ def encoding(text: str, *likely: dict[int, float]) -> Encoding:
 def found(
     text: str, *likely: dict[int, float], tagging: Tagging = PLAIN, intent: int = 0
 ) -> list[tuple[str, str]]:
-    slots = learned_slots(text, encoding(text, *likely), LABELS, tagging, intent)
+    slots = Tagger(LABELS, tagging).slots(text, encoding(text, *likely), intent)
     for slot in slots:
         assert text[slot.start : slot.end] == slot.value
     return [(slot.name, slot.value) for slot in slots]
@@ -100,4 +100,12 @@ def test_the_path_is_the_best_of_all_that_are_allowed(logits: list[list[float]])
         return step + sum(scores[word, tag] for word, tag in enumerate(path))
 
     best = max(itertools.product(range(6), repeat=len(logits)), key=worth)
-    assert worth(tuple(_path(scores, LABELS, tagging))) == pytest.approx(worth(best), abs=1e-6)
+    assert worth(tuple(Tagger(LABELS, tagging).path(scores))) == pytest.approx(worth(best), abs=1e-6)
+
+
+def test_a_word_that_is_likeliest_outside_is_so_unless_the_steps_make_up_for_it() -> None:
+    follows = np.zeros((7, 7), np.float32)
+    follows[6, B_CITY] = follows[B_CITY, 6] = 10  # times 0.2, twice: worth 4
+    tagger = Tagger(LABELS, Tagging(follows, PLAIN.strange))
+    assert tagger.path(np.array([[3.9, -9, 0, 0, 0, 0]])) == [B_CITY]
+    assert tagger.path(np.array([[4.1, -9, 0, 0, 0, 0]])) == [OUT]
