@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,26 @@ def read_tokens(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[tuple[
     return ids, offsets
 
 
+class _Reader:
+    """A tokenizer that remembers what it read last."""
+
+    def __init__(self, tokenizer: bytes) -> None:
+        self.tokenizer = Tokenizer.from_buffer(tokenizer)
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        self.read = lru_cache(maxsize=64)(self._read)
+
+    def _read(self, text: str) -> tuple[NDArray[np.int64], tuple[tuple[int, int], ...]]:
+        """Ids (1, tokens), as the graph takes them, and offsets."""
+        ids, offsets = read_tokens(self.tokenizer, text)
+        return np.asarray([ids], dtype=np.int64), tuple(offsets)
+
+
+# The bundles of a fleet have one tokenizer. Where a process serves several it is kept once, and a specialist
+# finds the text there that the router has just read.
+_reader = lru_cache(maxsize=8)(_Reader)
+
+
 class Encoder:
     """Runs one text at a time: the int8 graph scales activations over its whole input, so a text read in
     a batch would get slightly other numbers than the same text read alone."""
@@ -49,22 +70,19 @@ class Encoder:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
-            self._tokenizer = Tokenizer.from_file(str(tokenizer))
+            self._reader = _reader(tokenizer.read_bytes())
             self._session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             # Both libraries raise their own kinds, down to bare Exception, for a damaged file.
             raise BundleFault(f"{model.parent}: the model cannot be loaded: {error}") from error
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
 
     def words(self) -> list[str]:
         """The whole words among the tokenizer's pieces, by their ids."""
-        pieces: dict[str, int] = self._tokenizer.get_vocab()
+        pieces: dict[str, int] = self._reader.tokenizer.get_vocab()
         return [piece for piece in sorted(pieces, key=pieces.__getitem__) if piece.isalpha()]
 
     def encode(self, text: str) -> Encoding:
         """The heads' outputs for `text`: intent (n,), slot (tokens, labels), embedding (384,)."""
-        ids, offsets = read_tokens(self._tokenizer, text)
-        tokens = np.asarray([ids], dtype=np.int64)
-        intent, slot, embedding = self._session.run(None, {"input_ids": tokens})
-        return Encoding(intent[0], slot[0], embedding[0], tuple(offsets))
+        ids, offsets = self._reader.read(text)
+        intent, slot, embedding = self._session.run(None, {"input_ids": ids})
+        return Encoding(intent[0], slot[0], embedding[0], offsets)

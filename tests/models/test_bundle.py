@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slmfleet.models.bundle import read_card, size_bytes
-from slmfleet.models.encoder import MAX_TOKENS, Encoder, read_tokens
+from slmfleet.models.encoder import MAX_TOKENS, Encoder
 from slmfleet.models.errors import BundleFault, ModelBroken
 from slmfleet.models.fleet import Domain, load_fleet
 from slmfleet.models.knowledge import Passage
@@ -23,6 +24,10 @@ def copied(tmp_path: Path) -> Domain:
     """The returns domain with its bundle in a folder that may be damaged."""
     shutil.copytree(SHOP_DIR / "returns", tmp_path / "returns")
     return replace(FLEET.domains["returns"], folder=tmp_path / "returns")
+
+
+def encoder(bundle: Path) -> Encoder:
+    return Encoder(bundle / "model.int8.onnx", bundle / "tokenizer.json")
 
 
 def test_bundles_are_as_small_as_promised() -> None:
@@ -104,10 +109,21 @@ def test_any_text_is_read_within_the_token_limit(text: str) -> None:
     reading = specialist.read(text)
     assert 0 < reading.confidence <= 1
     assert all(0 <= slot.start < slot.end <= len(text) for slot in reading.slots)
-    encoder = Encoder(
-        *(SHOP_DIR / "returns" / "bundle" / name for name in ("model.int8.onnx", "tokenizer.json"))
-    )
-    assert len(read_tokens(encoder._tokenizer, text)[0]) <= MAX_TOKENS
+    ids, offsets = encoder(SHOP_DIR / "returns" / "bundle")._reader.read(text)
+    assert ids.shape == (1, len(offsets))
+    assert len(offsets) <= MAX_TOKENS
+
+
+def test_a_tokenizer_is_kept_once_and_told_from_another(tmp_path: Path) -> None:
+    mine, same = (encoder(SHOP_DIR / name / "bundle") for name in ("returns", "router"))
+    assert mine._reader is same._reader
+    layout = json.loads((SHOP_DIR / "returns" / "bundle" / "tokenizer.json").read_text(encoding="utf-8"))
+    pieces = layout["model"]["vocab"]
+    pieces["shoes"], pieces["shirt"] = pieces["shirt"], pieces["shoes"]
+    shutil.copytree(SHOP_DIR / "returns" / "bundle", tmp_path / "bundle")
+    (tmp_path / "bundle" / "tokenizer.json").write_text(json.dumps(layout), encoding="utf-8")
+    other = encoder(tmp_path / "bundle")
+    assert other._reader.read("shoes")[0].tolist() == mine._reader.read("shirt")[0].tolist()
 
 
 def test_slots_are_resolved_on_the_shops_day() -> None:
