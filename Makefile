@@ -13,8 +13,8 @@ up: $(VENV)/.serving  ## serve the demonstration shop on http://127.0.0.1:8080
 SERVERS := tests/chaos tests/connected tests/deploy tests/end_to_end
 
 test: $(VENV)/.dev lint  ## lint, types, imports and every test
-	$(BIN)/pytest $(SERVERS)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(addprefix --ignore ,$(SERVERS))
+	$(BIN)/pytest $(SERVERS); first=$$?; \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(addprefix --ignore ,$(SERVERS)) && exit $$first
 
 # Where the chart's tests find the CRDs of KubeRay, KEDA and the Prometheus operator; skipped without.
 export SLMFLEET_CRDS ?=

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
+from fakes.databases import postgresql
 from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
@@ -416,15 +416,15 @@ def test_a_database_that_cannot_be_opened_is_a_setting_at_fault(tmp_path: Path) 
 # Another database
 
 
+@pytest.fixture
+def postgresql_url() -> Iterator[str]:
+    with postgresql() as url:
+        yield url
+
+
 @pytest.mark.connected
-@pytest.mark.skipif("SLMFLEET_TEST_POSTGRES" not in os.environ, reason="SLMFLEET_TEST_POSTGRES gives no URL")
-def test_postgresql_gives_the_same(shop: Records, tmp_path: Path) -> None:
-    url = os.environ["SLMFLEET_TEST_POSTGRES"]
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        for table in ("orders", "customers", "products", "seed"):
-            connection.execute(sa.text(f"DROP TABLE IF EXISTS {table}"))
-    engine.dispose()
+def test_postgresql_gives_the_same(postgresql_url: str, shop: Records, tmp_path: Path) -> None:
+    url = postgresql_url
     # Eight create the same tables at one moment: a database answers that with an error to seven of them.
     with ThreadPoolExecutor(8) as pool:
         for records in pool.map(lambda _: open_records(url, None), range(8)):
