@@ -9,8 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from slmfleet.models.encoder import Encoder  # noqa: E402
 from slmfleet.models.export import export_fp32, export_int8  # noqa: E402
-from slmfleet.models.network import MultiHeadEncoder, build  # noqa: E402
+from slmfleet.models.network import MultiHeadEncoder, base_folder, build  # noqa: E402
 from slmfleet.models.onnx_runtime import ort  # noqa: E402
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -53,9 +54,24 @@ def test_layers_are_fused_into_few_nodes(network: MultiHeadEncoder, tmp_path: Pa
         for name in ("fp32", "int8")
     }
     assert kinds["fp32"]["Attention"] == kinds["int8"]["QAttention"] == len(LAYERS)
-    assert kinds["int8"]["SkipLayerNormalization"] == 2 * len(LAYERS)
     assert not {"Softmax", "Transpose", "Where"} & {*kinds["fp32"], *kinds["int8"]}
     assert "MatMul" not in kinds["int8"]
+
+
+def test_a_sum_and_its_normalisation_are_served_apart(
+    network: MultiHeadEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # ONNX Runtime joins them where it is let, and takes four times as long for it.
+    export_int8(network, tmp_path / "int8.onnx")
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "served.onnx")
+    monkeypatch.setattr(ort, "SessionOptions", lambda: options)
+    Encoder(tmp_path / "int8.onnx", base_folder() / "tokenizer.json")
+    kinds = Counter(node.op_type for node in onnx.load(tmp_path / "served.onnx").graph.node)
+    assert kinds["SkipLayerNormalization"] == 0
+    assert kinds["LayerNormalization"] == 2 * len(LAYERS) + 1
+    # A product's bias is added within it: what is left are the sums, and two of the embeddings.
+    assert kinds["Add"] == 2 * len(LAYERS) + 2
 
 
 def test_a_table_is_rounded_and_a_normalisation_is_not(network: MultiHeadEncoder, tmp_path: Path) -> None:
