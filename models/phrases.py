@@ -59,7 +59,7 @@ def singular(word: str) -> str:
 class _Index:
     """`phrases`: singular words -> phrase. `first` are the words that one begins with."""
 
-    def __init__(self, phrases: Sequence[str]) -> None:
+    def __init__(self, phrases: tuple[str, ...]) -> None:
         self.phrases: dict[tuple[str, ...], str] = {}
         for phrase in phrases:
             self.phrases.setdefault(tuple(singular(word) for word in _TOKEN.findall(phrase.lower())), phrase)
@@ -91,9 +91,7 @@ class _Index:
         return word
 
 
-@lru_cache(maxsize=64)
-def _index(phrases: tuple[str, ...]) -> _Index:
-    return _Index(phrases)
+_index = lru_cache(maxsize=64)(_Index)
 
 
 def _shortened(word: str) -> Iterator[str]:

@@ -424,15 +424,14 @@ def postgresql_url() -> Iterator[str]:
 
 @pytest.mark.connected
 def test_postgresql_gives_the_same(postgresql_url: str, shop: Records, tmp_path: Path) -> None:
-    url = postgresql_url
     # Eight create the same tables at one moment: a database answers that with an error to seven of them.
     with ThreadPoolExecutor(8) as pool:
-        for records in pool.map(lambda _: open_records(url, None), range(8)):
+        for records in pool.map(lambda _: open_records(postgresql_url, None), range(8)):
             records.close()
-    assert start_together(url, SEED, 3) == ["1000 50"] * 3
-    open_records(url, small_seed(tmp_path / "seed")).close()
-    assert start_together(url, SEED, 3) == ["1000 50"] * 3
-    records = open_records(url, SEED)
+    assert start_together(postgresql_url, SEED, 3) == ["1000 50"] * 3
+    open_records(postgresql_url, small_seed(tmp_path / "seed")).close()
+    assert start_together(postgresql_url, SEED, 3) == ["1000 50"] * 3
+    records = open_records(postgresql_url, SEED)
     for row in ROWS:
         assert records.order(row["user_id"], row["order_id"]) == shop.order(row["user_id"], row["order_id"])
         assert records.order("nobody_0000", row["order_id"]) is None
