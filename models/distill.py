@@ -10,6 +10,7 @@ import hashlib
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -20,7 +21,6 @@ from torch.nn import functional
 from slmfleet.models.augment import with_typo
 from slmfleet.models.encoder import MAX_TOKENS, read_tokens
 from slmfleet.models.fitting import (
-    Progress,
     Recipe,
     attention,
     has_fast_halves,
@@ -29,17 +29,18 @@ from slmfleet.models.fitting import (
     seed_everything,
 )
 from slmfleet.models.network import MultiHeadEncoder, base_folder, build
+from slmfleet.models.suite import Progress
 from slmfleet.models.vocabulary import trim
+from slmfleet.models.whole_file import whole
 
-#: What of a recipe decides what the student learns.
-_DECISIVE = ("layers", "vocabulary", "epochs", "batch", "rate", "weight_decay", "typo_share", "seed")
 #: Sharpness of the likeness between sentences that the student imitates.
 _LIKENESS = 0.05
 
 
 def _place(texts: Sequence[str], cache: Path, recipe: Recipe) -> Path:
-    decisive = {name: getattr(recipe, name) for name in _DECISIVE}
-    made_from = json.dumps([decisive, list(texts)]).encode()
+    with (base_folder() / "model.safetensors").open("rb") as weights:
+        teacher = hashlib.file_digest(weights, "sha256").hexdigest()
+    made_from = json.dumps([teacher, asdict(recipe), list(texts)]).encode()
     return cache / hashlib.sha256(made_from).hexdigest()[:16]
 
 
@@ -53,7 +54,7 @@ def distilled_base(
 ) -> tuple[Tokenizer, dict[str, Tensor]]:
     """Tokenizer and weights of the student, trained on `texts`, or from `cache` when made from the same."""
     folder = _place(texts, cache, recipe)
-    if is_distilled(texts, cache, recipe):
+    if (folder / "weights.pt").is_file():
         weights: dict[str, Tensor] = torch.load(folder / "weights.pt", weights_only=True)
         return Tokenizer.from_file(str(folder / "tokenizer.json")), weights
     seed_everything(recipe.seed)
@@ -62,7 +63,8 @@ def distilled_base(
     _imitate(student, tokenizer, texts, recipe, progress)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
-    torch.save(student.bert.state_dict(), folder / "weights.pt")
+    with whole(folder / "weights.pt") as fresh:
+        torch.save(student.bert.state_dict(), fresh)
     return tokenizer, student.bert.state_dict()
 
 

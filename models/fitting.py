@@ -13,15 +13,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from slmfleet.models.network import MultiHeadEncoder
+from slmfleet.models.suite import Progress
 
 #: Label of what a loss should not look at: an unknown intent, an unmarked token.
 UNKNOWN = -100
 _PASSAGE_TEMPERATURE = 0.05
 _EXTRA_PASSAGES = 8
 _CONTRAST_TEMPERATURE = 0.07
-
-#: Called after every step with (steps done, steps in all).
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

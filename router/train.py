@@ -9,11 +9,12 @@ from slmfleet.models.bundle import Card, write_card
 from slmfleet.models.classifier import Classifier
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE
 from slmfleet.models.data import Corpus, hold_out
-from slmfleet.models.fitting import Progress, Recipe
+from slmfleet.models.fitting import Recipe
 from slmfleet.models.fleet import Fleet
 from slmfleet.models.learn import Base, Lesson, learn
 from slmfleet.models.neighbours_fit import ROUTER_BYTES, ROUTER_TEMPLATES_PER_LABEL, write_neighbours
 from slmfleet.models.recipes import ROUTER
+from slmfleet.models.suite import Progress
 from slmfleet.models.text import without_references
 from slmfleet.models.train import BASE, calibrate, choose_probe, recipe_for_card, trained_from
 from slmfleet.router.classifier import Router

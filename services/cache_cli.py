@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from slmfleet.models.errors import SettingsFault
-from slmfleet.services.cli_options import FleetOption, JsonOption, plainly, progress
+from slmfleet.services.bars import bars, counted
+from slmfleet.services.cli_options import FleetOption, JsonOption, plainly
 from slmfleet.services.settings import load_settings
 
 app = typer.Typer(help="What is kept of answers: look, have it forgotten, measure.", no_args_is_help=True)
@@ -51,9 +52,8 @@ def measure(
     """Ask pairs of questions that a cache must tell apart, and paraphrases: wrong hits, and hit rates."""
     from slmfleet.services import cache_measure
 
-    with plainly(), progress() as bar:
-        task = bar.add_task("asking", total=pairs)
-        result = cache_measure.measure(load_settings(fleet_dir=fleet), pairs, lambda: bar.advance(task))
+    with plainly(), bars() as bar:
+        result = cache_measure.measure(load_settings(fleet_dir=fleet), pairs, counted(bar("asking"), pairs))
     print(result.model_dump_json(indent=2) if as_json else cache_measure.printed(result))
     if result.wrong:
         raise typer.Exit(1)
@@ -69,7 +69,7 @@ def bench(
     """Time a kept answer against a route that does nothing, and queries whose cache's server is down."""
     from slmfleet.services import cache_bench
 
-    with plainly(), progress() as bar:
-        task = bar.add_task("asking", total=requests + requests // 2)
-        result = cache_bench.bench(load_settings(fleet_dir=fleet), url, requests, lambda: bar.advance(task))
+    with plainly(), bars() as bar:
+        tick = counted(bar("asking"), requests + requests // 2)
+        result = cache_bench.bench(load_settings(fleet_dir=fleet), url, requests, tick)
     print(result.model_dump_json(indent=2) if as_json else cache_bench.printed(result))

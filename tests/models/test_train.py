@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from slmfleet.models.data import load_corpus  # noqa: E402
-from slmfleet.models.distill import distilled_base  # noqa: E402
+from slmfleet.models.distill import distilled_base, is_distilled  # noqa: E402
 from slmfleet.models.encoder import Encoder  # noqa: E402
 from slmfleet.models.errors import DataFault  # noqa: E402
 from slmfleet.models.export import export_fp32, export_int8  # noqa: E402
-from slmfleet.models.fitting import passes  # noqa: E402
+from slmfleet.models.fitting import Recipe, passes  # noqa: E402
 from slmfleet.models.fleet import Fleet, load_fleet  # noqa: E402
 from slmfleet.models.network import build  # noqa: E402
 from slmfleet.models.recipes import ROUTER, SPECIALIST, SPECIALIST_BASE  # noqa: E402
@@ -68,6 +68,22 @@ def test_an_intent_with_too_few_rows_is_told_before_training(fleet: Fleet, tmp_p
     path.write_text("\n".join(row for row in rows if "how_long" in row), encoding="utf-8")
     with pytest.raises(DataFault, match="'how_to' has 0 rows"):
         train_specialist(fleet.domains["returns"], load_corpus(fleet), silent, (None, {}))  # type: ignore[arg-type]
+
+
+def test_a_base_is_kept_for_its_very_recipe_and_texts(tmp_path: Path) -> None:
+    texts = ["where is my parcel", "can i return these shoes", "i was charged twice"]
+    steps: list[int] = []
+    _, made = distilled_base(texts, tmp_path, lambda done, total: steps.append(done), TINY)
+    assert steps == [1]
+    _, kept = distilled_base(texts, tmp_path, lambda done, total: steps.append(done), TINY)
+    assert steps == [1]
+    assert made.keys() == kept.keys()
+    assert all(torch.equal(made[name], kept[name]) for name in made)
+    for field in fields(Recipe):
+        value = getattr(TINY, field.name)
+        other = replace(TINY, **{field.name: (0, 2, 5) if field.name == "layers" else value + 1})
+        assert not is_distilled(texts, tmp_path, other), field.name
+    assert not is_distilled(texts[:2], tmp_path, TINY)
 
 
 def test_int8_says_what_fp32_says(fleet: Fleet, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from collections.abc import Sequence
@@ -10,14 +9,13 @@ from pathlib import Path
 
 import pytest
 from fakes.serving import WordParts, write_word_shop
-from rich.console import Console
 
 from slmfleet.models.baseline import REFUSAL, Message, Reply
 from slmfleet.models.contracts import OUT_OF_SCOPE
 from slmfleet.models.data import Corpus, load_corpus
 from slmfleet.models.errors import BaselineFault, DataFault, SettingsFault
 from slmfleet.models.fleet import load_fleet
-from slmfleet.services.comparing import compare, progress_bar, sample_questions
+from slmfleet.services.comparing import compare, sample_questions
 from slmfleet.services.comparison import Prices
 from slmfleet.services.settings import SHOP_DIR, Settings
 
@@ -145,12 +143,3 @@ def test_faults_are_told(tmp_path: Path) -> None:
 
     with pytest.raises(BaselineFault, match="no such model"):
         compare(settings, broken, 8, 0, 50)
-
-
-def test_the_bar_is_drawn_between_questions() -> None:
-    shown = io.StringIO()
-    with progress_bar(Console(file=shown, force_terminal=True, width=80)) as progress:
-        time.sleep(0.2)
-        assert "1/4" not in shown.getvalue()
-        progress(1, 4)
-        assert "1/4" in shown.getvalue()

@@ -250,7 +250,7 @@ def test_opening_again_keeps_the_file(tmp_path: Path, url: str) -> None:
     inode = (tmp_path / "records.sqlite").stat().st_ino
     open_records(url, SEED).close()
     assert (tmp_path / "records.sqlite").stat().st_ino == inode
-    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".new")] == []
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".records.sqlite")] == []
 
 
 def test_a_changed_seed_is_read_anew(tmp_path: Path, url: str) -> None:
