@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from fakes.serving import WORDS, WordParts, write_word_shop
+from fakes.waiting import until
 
 from slmfleet.services.ports import free_ports
 from slmfleet.services.serve_here import cluster_environment
@@ -121,14 +121,6 @@ class Cluster:
     def health(self, shop: Deployed, deployment: str) -> str:
         """HEALTHY, UNHEALTHY, UPDATING ... in Serve's words."""
         return str(self.serve.status().applications[shop.name].deployments[deployment].status.value)
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for `condition`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="package")

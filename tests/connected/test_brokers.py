@@ -11,6 +11,7 @@ import pytest
 from fakes.brokers import nats_server, rabbitmq
 from fakes.events import Desk, gateway, query
 from fakes.shop import Shop
+from fakes.waiting import until_async
 
 from slmfleet.services.brokers import transport_for
 from slmfleet.services.embedded_valkey import EmbeddedValkey
@@ -78,12 +79,6 @@ async def outside(url: str) -> AsyncIterator[Transport]:
     await transport.close()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is waited for is in another process
-            await asyncio.sleep(0.02)
-
-
 async def test_everything_published_is_delivered_and_no_more_than_it_has_in_hand(
     start: Start, outside: Transport
 ) -> None:
@@ -91,13 +86,13 @@ async def test_everything_published_is_delivered_and_no_more_than_it_has_in_hand
         await outside.publish(QUERIES, read_event(query("hi", str(number))))
     taken = Taken()
     transport = await start(taken.handle_all)
-    await until(lambda: len(taken.bodies) >= 1)
+    await until_async(lambda: len(taken.bodies) >= 1)
     await asyncio.sleep(0.5)
     waiting = (await transport.backlog())[QUERIES].waiting
     assert waiting == 6
     assert len(taken.bodies) <= 4
     taken.go_on.set()
-    await until(lambda: len(taken.bodies) == 10)
+    await until_async(lambda: len(taken.bodies) == 10)
     assert taken.most <= 4
     await asyncio.sleep(0.5)
     assert (await transport.backlog())[QUERIES].waiting == 0
@@ -108,9 +103,9 @@ async def test_what_is_not_done_with_comes_again(start: Start, outside: Transpor
     taken.go_on.set()
     await start(taken.handle_all)
     await outside.publish(QUERIES, read_event(query("hi")))
-    await until(lambda: len(taken.bodies) == 2)
+    await until_async(lambda: len(taken.bodies) == 2)
     taken.verdict = True
-    await until(lambda: len(taken.bodies) >= 3)
+    await until_async(lambda: len(taken.bodies) >= 3)
     await asyncio.sleep(3.0)
     assert len(taken.bodies) == 3
     assert len(set(taken.bodies)) == 1

@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 import pytest
 from fakes.collector import Collector, collecting
+from fakes.waiting import until
 
-from connected.conftest import Cluster, Deployed, until
+from connected.conftest import Cluster, Deployed
 from slmfleet.services import metrics
 from slmfleet.services.ports import free_ports
 

@@ -15,8 +15,9 @@ import httpx
 import pytest
 from fakes.processes import of_process
 from fakes.serving import WordParts, write_word_shop
+from fakes.waiting import until
 
-from connected.conftest import Cluster, Deployed, until
+from connected.conftest import Cluster, Deployed
 from slmfleet.models.errors import SettingsFault
 from slmfleet.services.settings import Settings
 

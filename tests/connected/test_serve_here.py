@@ -15,8 +15,9 @@ import httpx
 import pytest
 from fakes.processes import of_process
 from fakes.serving import WordParts, write_word_shop
+from fakes.waiting import until
 
-from connected.conftest import TESTS, Cluster, until
+from connected.conftest import TESTS, Cluster
 from slmfleet.models.errors import SettingsFault
 from slmfleet.services.ports import free_ports
 from slmfleet.services.serve_here import own_words, serve_fleet

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import redis
 from fakes.events import query
+from fakes.waiting import until
 
 from slmfleet.services.consumer import asyncapi
 from slmfleet.services.embedded_valkey import EmbeddedValkey
@@ -53,13 +54,6 @@ def program(code: str, *arguments: str, folder: Path) -> Iterator[subprocess.Pop
         if process.poll() is None:
             process.kill()
         process.communicate(timeout=20)
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.05)
 
 
 def page(url: str) -> tuple[int, dict[str, Any]]:

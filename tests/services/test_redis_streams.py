@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fakes.events import query
+from fakes.waiting import until_async
 
 from slmfleet.services.events import ANSWERS, CHANGES, QUERIES, QueryReceived, made, read_event
 from slmfleet.services.redis_streams import FIELD, GROUP, RedisStreams
@@ -59,12 +60,6 @@ async def outside(broker: str) -> AsyncIterator[RedisStreams]:
     await streams.close()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is waited for is in another process
-            await asyncio.sleep(0.02)
-
-
 async def pending(streams: RedisStreams) -> int:
     return int((await streams.client.xpending(QUERIES, GROUP))["pending"])
 
@@ -77,7 +72,7 @@ async def test_what_was_published_before_the_first_consumer_is_delivered(
         await outside.publish(QUERIES, read_event(body))
     taken = Taken()
     streams = await start(taken.handle_all)
-    await until(lambda: len(taken.bodies) == 3)
+    await until_async(lambda: len(taken.bodies) == 3)
     await asyncio.sleep(0.2)
     assert await pending(streams) == 0
 
@@ -98,7 +93,7 @@ async def test_no_more_is_taken_than_it_has_in_hand(start: Start, outside: Redis
     backlog = (await streams.backlog())[QUERIES]
     assert (backlog.waiting, backlog.in_hand) == (6, 4)
     going_on.set()
-    await until(lambda: len(taken.bodies) == 10)
+    await until_async(lambda: len(taken.bodies) == 10)
     assert max(map(len, taken.batches)) <= 4
 
 
@@ -106,11 +101,11 @@ async def test_what_is_not_done_with_comes_again(start: Start, outside: RedisStr
     taken = Taken(verdict=False)
     streams = await start(taken.handle_all)
     await outside.publish(QUERIES, read_event(query("hi")))
-    await until(lambda: len(taken.bodies) >= 3)
+    await until_async(lambda: len(taken.bodies) >= 3)
     assert await pending(streams) == 1
     taken.verdict = True
     seen = len(taken.bodies)
-    await until(lambda: len(taken.bodies) > seen)
+    await until_async(lambda: len(taken.bodies) > seen)
     await asyncio.sleep(0.2)
     assert await pending(streams) == 0
 
@@ -130,7 +125,7 @@ async def test_what_a_consumer_works_on_for_long_stays_its_own(start: Start, out
     await asyncio.sleep(1.5)  # several times the time after which it would be taken over
     assert second.bodies == []
     going_on.set()
-    await until(lambda: len(first.bodies) == 1)
+    await until_async(lambda: len(first.bodies) == 1)
     await asyncio.sleep(0.2)
     assert await pending(streams) == 0
 
@@ -142,7 +137,7 @@ async def test_what_a_dead_consumer_had_is_taken_over(start: Start, outside: Red
     await outside.client.xreadgroup(GROUP, "dead", {QUERIES: ">"}, count=3)
     taken = Taken()
     streams = await start(taken.handle_all)
-    await until(lambda: len(taken.bodies) == 3)
+    await until_async(lambda: len(taken.bodies) == 3)
     assert len(taken.batches) == 1
     await asyncio.sleep(0.2)
     assert await pending(streams) == 0
@@ -153,7 +148,7 @@ async def test_any_bytes_are_delivered(start: Start, outside: RedisStreams) -> N
         await outside.client.xadd(QUERIES, fields)  # type: ignore[arg-type]
     taken = Taken()
     await start(taken.handle_all)
-    await until(lambda: len(taken.bodies) == 3)
+    await until_async(lambda: len(taken.bodies) == 3)
     assert taken.bodies == [b"\xff\xfe", b"\x00\xff", query("hi")] or read_event(taken.bodies[2])
 
 
@@ -162,11 +157,11 @@ async def test_acknowledged_entries_are_trimmed_and_others_never(start: Start, o
     streams = await start(taken.handle_all, reclaim_s=60.0)
     for number in range(5):
         await outside.publish(QUERIES, read_event(query("hi", str(number))))
-    await until(lambda: len(taken.bodies) == 5)
+    await until_async(lambda: len(taken.bodies) == 5)
     taken.verdict = False
     await outside.publish(QUERIES, read_event(query("hi", "kept")))
     await outside.publish(ANSWERS, made("x", {}))
-    await until(lambda: len(taken.bodies) == 6)
+    await until_async(lambda: len(taken.bodies) == 6)
     await streams.broker.stop()
     await outside.publish(QUERIES, read_event(query("hi", "unread")))
     await streams.upkeep()
