@@ -17,6 +17,9 @@ from slmfleet.router.classifier import Router
 #: Texts read beforehand: the processor's caches and the models' own warm up.
 _WARM_UP_TEXTS = 50
 
+#: Milliseconds that passed, and those of them that this thread was at work.
+Spent = tuple[float, float]
+
 
 class Took(BaseModel):
     """Milliseconds of one model, or of several together, over the texts that it read."""
@@ -43,37 +46,35 @@ def model_times(fleet: Fleet, texts: Sequence[str], progress: Progress) -> Model
     router = Router.of(fleet)
     specialists = {name: Specialist.load(domain) for name, domain in fleet.domains.items()}
     warm_up = texts[:_WARM_UP_TEXTS]
-    routed: list[tuple[float, float]] = []
-    read: list[tuple[float, float]] = []
-    both: list[tuple[float, float]] = []
+    routed: list[Spent] = []
+    sent: list[tuple[Spent, Spent]] = []
     for done, text in enumerate([*warm_up, *texts]):
         if done == len(warm_up):
-            for times in (routed, read, both):
-                times.clear()
+            routed, sent = [], []
         start = _now()
         domain = router.route(text).routes[0].domain
         between = _now()
         routed.append(_apart(start, between))
         if domain in specialists:
             specialists[domain].read(text)
-            end = _now()
-            read.append(_apart(between, end))
-            both.append(_apart(start, end))
+            sent.append((routed[-1], _apart(between, _now())))
         progress(done + 1, len(warm_up) + len(texts))
-    if len(both) < 2:
+    if len(sent) < 2:
         raise DataFault("fewer than two test texts are for a domain: there is nothing to measure")
+    read = [there for _, there in sent]
+    both = [(here[0] + there[0], here[1] + there[1]) for here, there in sent]
     return ModelTimes(router=_took(routed), specialist=_took(read), both=_took(both))
 
 
-def _now() -> tuple[float, float]:
+def _now() -> tuple[float, float]:  # seconds
     return time.perf_counter(), time.thread_time()
 
 
-def _apart(start: tuple[float, float], end: tuple[float, float]) -> tuple[float, float]:
+def _apart(start: tuple[float, float], end: tuple[float, float]) -> Spent:
     return 1e3 * (end[0] - start[0]), 1e3 * (end[1] - start[1])
 
 
-def _took(times: Sequence[tuple[float, float]]) -> Took:
+def _took(times: Sequence[Spent]) -> Took:
     wall, cpu = zip(*times, strict=True)
     return Took(
         texts=len(times),
