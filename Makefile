@@ -40,7 +40,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-train: $(VENV)/.dev  ## train the whole fleet anew (CPU, about 20 minutes on 2 cores)
+train: $(VENV)/.dev  ## train the whole fleet anew (CPU; hours on 2 cores without bfloat16)
 	$(BIN)/slmfleet train
 
 evaluate: $(VENV)/.serving  ## accuracy on rows never trained on
