@@ -53,8 +53,7 @@ class Replica:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task])
             self._alive_until = 0.0
             with contextlib.suppress(Unreachable):
                 await self._link.call(lambda client: client.delete(self._keys.replica(self._name)))
@@ -96,7 +95,7 @@ class Replica:
         return tokens
 
     async def _beats(self) -> None:
-        while True:
+        while self._task is not None:  # redis-py loses a cancellation that comes while it reads an answer
             try:
                 await self.beat()
             except Unreachable:
