@@ -37,9 +37,9 @@ def test_after_an_error_nothing_has_changed(tmp_path: Path, before: str | None) 
 def test_what_a_killed_process_left_is_not_in_the_way(tmp_path: Path) -> None:
     path = tmp_path / "token"
     with whole(path) as fresh:
-        pass_by = fresh
+        left = fresh
         fresh.write_text("one")
-    pass_by.write_text("left")
+    left.write_text("half")
     with whole(path) as fresh:
         assert not fresh.exists()
         fresh.write_text("two")

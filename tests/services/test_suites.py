@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -161,6 +162,8 @@ def test_evaluate_suite_shows_progress_beside_what_it_prints(
     out, err = capsys.readouterr()
     assert json.loads(out)["tasks"][0]["metrics"]["intent_accuracy"]["mean"] == 100.0
     assert "few: resample" in err
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", err)  # without colours and movements
+    assert max(map(len, drawn.splitlines())) <= 80
 
 
 def test_rows_in_scope_are_read_again_with_typing_errors() -> None:
