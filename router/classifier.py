@@ -6,14 +6,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from slmfleet.models.bundle import NEIGHBOURS_FILE, Card, read_card, size_bytes
-from slmfleet.models.classifier import Classifier, Scores
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision, Explanation, ModelVersion
 from slmfleet.models.errors import BundleFault, ModelBroken
-from slmfleet.models.explain import NEAREST, Scored, explain
-from slmfleet.models.fleet import Fleet
-from slmfleet.models.neighbours import NeighboursFile
-from slmfleet.models.text import without_references
+from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.inference.bundle import NEIGHBOURS_FILE, Card, read_card, size_bytes
+from slmfleet.models.inference.classifier import Classifier, Scores
+from slmfleet.models.inference.explain import NEAREST, Scored, explain
+from slmfleet.models.inference.neighbours import NeighboursFile
+from slmfleet.models.text.normalise import without_references
 from slmfleet.router.negation import retracted
 from slmfleet.router.policy import combine, decide
 from slmfleet.router.split import Clause, boundaries, clauses

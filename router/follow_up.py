@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from slmfleet.models.retrieval import words as content_words
-from slmfleet.models.slots import exact_slots
+from slmfleet.models.inference.retrieval import words as content_words
+from slmfleet.models.text.slots import exact_slots
+from slmfleet.router.cues import is_courtesy, opens_request, points_back, words
 from slmfleet.router.negation import retracted
-from slmfleet.router.phrases import is_courtesy, opens_request, points_back, words
 from slmfleet.router.split import Clause, boundaries, clauses
 
 #: A question of more words says enough to be read alone.

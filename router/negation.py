@@ -10,7 +10,7 @@ import re
 from itertools import pairwise
 from typing import Final
 
-from slmfleet.router.phrases import opens_request, requests, words
+from slmfleet.router.cues import opens_request, requests, words
 from slmfleet.router.split import Span
 
 _ACTION = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from slmfleet.models.classifier import Scores, runner_up
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision, ModelVersion, Route
-from slmfleet.router.phrases import asks
+from slmfleet.models.inference.classifier import Scores, runner_up
+from slmfleet.router.cues import asks
 from slmfleet.router.split import Clause
 
 

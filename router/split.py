@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from slmfleet.router.phrases import (
+from slmfleet.router.cues import (
     asks,
     is_appeal,
     is_courtesy,

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from slmfleet.models.bundle import Card, write_card
-from slmfleet.models.classifier import Classifier
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE
-from slmfleet.models.data import Corpus, hold_out
-from slmfleet.models.fitting import Recipe
-from slmfleet.models.fleet import Fleet
-from slmfleet.models.learn import Base, Lesson, learn
-from slmfleet.models.neighbours_fit import ROUTER_BYTES, ROUTER_TEMPLATES_PER_LABEL, write_neighbours
-from slmfleet.models.recipes import ROUTER
-from slmfleet.models.suite import Progress
-from slmfleet.models.text import without_references
-from slmfleet.models.train import BASE, calibrate, choose_probe, recipe_for_card, trained_from
+from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.inference.bundle import Card, write_card
+from slmfleet.models.inference.classifier import Classifier
+from slmfleet.models.progress import Progress
+from slmfleet.models.text.normalise import without_references
+from slmfleet.models.training.data import Corpus, hold_out
+from slmfleet.models.training.learn import Base, Lesson, learn
+from slmfleet.models.training.loop import Recipe
+from slmfleet.models.training.neighbours_fit import ROUTER_BYTES, ROUTER_TEMPLATES_PER_LABEL, write_neighbours
+from slmfleet.models.training.recipes import ROUTER
+from slmfleet.models.training.specialist import BASE, calibrate, choose_probe, recipe_for_card, trained_from
 from slmfleet.router.classifier import Router
 from slmfleet.router.evaluate import router_metrics
 

@@ -32,8 +32,8 @@ RAY_ENVIRONMENT = {
     "RAY_AUTH_MODE": "disabled",
     # Ray starts its workers at nice 15: beside any other work, customers would wait for it.
     "RAY_worker_niceness": "0",
-    # Puts services/edge.py before Serve's own reading of a request, in each replica.
-    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "slmfleet.services.edge.serve_middlewares",
+    # Puts services/serve/middleware.py before Serve's own reading of a request, in each replica.
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "slmfleet.services.serve.middleware.serve_middlewares",
     "HF_HUB_OFFLINE": "1",
     "ORT_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
@@ -130,6 +130,19 @@ class Settings(BaseSettings):
 
 def _state_home() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+
+
+def embedded_url_file(folder: Path, name: str) -> Path:
+    """Where the embedded server `name` (cache, broker) of a state folder writes its URL."""
+    return folder / f"{name}.url"
+
+
+def embedded_url(folder: Path, name: str) -> str | None:
+    """Where the embedded server of a folder is, or was last; None when there never was one."""
+    try:
+        return embedded_url_file(folder, name).read_text(encoding="ascii").strip() or None
+    except FileNotFoundError:
+        return None
 
 
 def is_loopback(host: str) -> bool:

@@ -28,12 +28,13 @@ from typing import Any
 
 import httpx
 
-from slmfleet.models.data import load_corpus
-from slmfleet.models.fleet import load_fleet
-from slmfleet.services.bench import bench_texts
-from slmfleet.services.dead_letters import DeadLetters
-from slmfleet.services.embedded_valkey import EmbeddedValkey
-from slmfleet.services.events import (
+from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.training.data import load_corpus
+from slmfleet.services.embedded.ports import free_ports
+from slmfleet.services.embedded.valkey import EmbeddedValkey
+from slmfleet.services.evaluation.bench.load import bench_texts
+from slmfleet.services.events.brokers.redis import FIELD, GROUP, patient_client
+from slmfleet.services.events.cloudevents import (
     ANSWERS,
     HANDOFFS,
     QUERIES,
@@ -46,10 +47,9 @@ from slmfleet.services.events import (
     read_event,
     written,
 )
-from slmfleet.services.ports import free_ports
-from slmfleet.services.redis_streams import FIELD, GROUP, patient_client
+from slmfleet.services.events.dead_letters import DeadLetters
+from slmfleet.services.pipeline.default_parts import ShippedParts
 from slmfleet.services.settings import SHOP_DIR, load_settings
-from slmfleet.services.shipped import ShippedParts
 
 CONSUMERS = 3
 KILL_EVERY_S = 2.0
@@ -64,16 +64,16 @@ GATEWAY = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 import uvicorn
-from slmfleet.services.fleet_loading import load_pipeline
-from slmfleet.services.gateway import Gateway
+from slmfleet.services.pipeline.assembly import load_pipeline
+from slmfleet.services.gateway.app import Gateway
 from slmfleet.services.settings import load_settings
-from slmfleet.services.shipped import ShippedParts
+from slmfleet.services.pipeline.default_parts import ShippedParts
 settings, parts = load_settings(), ShippedParts()
 loaded = load_pipeline(settings, parts, ThreadPoolExecutor(1))
 app = Gateway(settings, lambda: loaded, parts.customer_of(settings))
 uvicorn.run(app, port=int(sys.argv[1]), log_level="critical")
 """
-CLI = "from slmfleet.services.cli import app; app()"
+CLI = "from slmfleet.services.cli.main import app; app()"
 
 
 class Process:

@@ -14,8 +14,8 @@ import pytest
 from fakes.serving import WORDS, WordParts, write_word_shop
 from fakes.waiting import until
 
-from slmfleet.services.ports import free_ports
-from slmfleet.services.serve_here import cluster_environment
+from slmfleet.services.embedded.ports import free_ports
+from slmfleet.services.serve.up import cluster_environment
 from slmfleet.services.settings import Settings, set_ray_environment
 
 TESTS = Path(__file__).parent.parent
@@ -134,7 +134,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             set_ray_environment(**environment, RAY_metrics_report_interval_ms="1000")
             from ray import serve
 
-            from slmfleet.services import app
+            from slmfleet.services.serve import app
 
             port, metrics_port = free_ports(2)
             logs = app.start(Settings(port=port, state_dir=folder), metrics_port)

@@ -13,13 +13,20 @@ from fakes.events import Desk, gateway, query
 from fakes.shop import Shop
 from fakes.waiting import until_async
 
-from slmfleet.services.brokers import transport_for
-from slmfleet.services.embedded_valkey import EmbeddedValkey
-from slmfleet.services.event_handlers import QueryHandler, burying
-from slmfleet.services.events import ANSWERS, QUERIES, QueryReceived, made, read_event, traceparent_of
-from slmfleet.services.publishing import ask
+from slmfleet.services.embedded.valkey import EmbeddedValkey
+from slmfleet.services.events.brokers.for_url import transport_for
+from slmfleet.services.events.cloudevents import (
+    ANSWERS,
+    QUERIES,
+    QueryReceived,
+    made,
+    read_event,
+    traceparent_of,
+)
+from slmfleet.services.events.handlers import QueryHandler, burying
+from slmfleet.services.events.publisher import ask
+from slmfleet.services.events.transport import Delivery, HandleAll, Transport
 from slmfleet.services.settings import Settings
-from slmfleet.services.transport import Delivery, HandleAll, Transport
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(180)]
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

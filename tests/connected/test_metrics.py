@@ -17,8 +17,8 @@ from fakes.collector import Collector, collecting
 from fakes.waiting import until
 
 from connected.conftest import Cluster, Deployed
-from slmfleet.services import metrics
-from slmfleet.services.ports import free_ports
+from slmfleet.services.embedded.ports import free_ports
+from slmfleet.services.telemetry import metrics
 
 pytestmark = [
     pytest.mark.connected,

@@ -222,7 +222,7 @@ def test_what_is_in_flight_is_finished_at_the_end(cluster: Cluster) -> None:
 
 
 def test_a_bundle_that_cannot_be_loaded_is_told_in_its_own_words(cluster: Cluster) -> None:
-    from slmfleet.services.serve_here import own_words
+    from slmfleet.services.serve.up import own_words
 
     folder = cluster.folder / "unloadable"
     settings = Settings(fleet_dir=write_word_shop(folder), state_dir=folder)

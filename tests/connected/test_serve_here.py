@@ -19,8 +19,8 @@ from fakes.waiting import until
 
 from connected.conftest import TESTS, Cluster
 from slmfleet.models.errors import SettingsFault
-from slmfleet.services.ports import free_ports
-from slmfleet.services.serve_here import own_words, serve_fleet
+from slmfleet.services.embedded.ports import free_ports
+from slmfleet.services.serve.up import own_words, serve_fleet
 from slmfleet.services.settings import Settings
 
 PROGRAM = """
@@ -28,7 +28,7 @@ import sys
 from pathlib import Path
 from fakes.serving import WordParts
 from slmfleet.models.errors import SlmfleetError
-from slmfleet.services.serve_here import serve_fleet
+from slmfleet.services.serve.up import serve_fleet
 from slmfleet.services.settings import load_settings
 
 folder, port, placement = sys.argv[1:4]
@@ -49,7 +49,7 @@ from fakes.serving import WordParts
 from ray.exceptions import RayActorError, RayTaskError
 from slmfleet.models.errors import Unreachable
 from slmfleet.services import app, serve_here
-from slmfleet.services.ports import free_ports
+from slmfleet.services.embedded.ports import free_ports
 from slmfleet.services.settings import Settings
 
 folder = Path(sys.argv[1])

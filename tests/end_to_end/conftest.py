@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from slmfleet.services.ports import free_ports
+from slmfleet.services.embedded.ports import free_ports
+from slmfleet.services.pipeline.default_parts import ShippedParts
 from slmfleet.services.settings import load_settings
-from slmfleet.services.shipped import ShippedParts
 
 
 @dataclass
@@ -46,7 +46,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     environment |= {"SLMFLEET_METRICS_PORT": "0", "SLMFLEET_HAPROXY_METRICS_PORT": "0"}
     started = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-c", "from slmfleet.services.cli import app; app()", "up",
+        [sys.executable, "-c", "from slmfleet.services.cli.main import app; app()", "up",
          "--port", str(port), "--placement", request.param],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip

@@ -13,15 +13,15 @@ import httpx
 import pytest
 from fakes.events import Desk, query
 
-from slmfleet.services.answering import Answerer, GatewayAnswerer, PipelineAnswerer
-from slmfleet.services.asking import answer_here
-from slmfleet.services.embedded_valkey import EmbeddedValkey
-from slmfleet.services.events import ANSWERS, HANDOFFS, read_event
-from slmfleet.services.fleet_loading import LoadedFleet, load_pipeline
-from slmfleet.services.gateway import Gateway
-from slmfleet.services.pipeline import Query
+from slmfleet.services.cli.ask import answer_here
+from slmfleet.services.embedded.valkey import EmbeddedValkey
+from slmfleet.services.events.answerer import Answerer, GatewayAnswerer, PipelineAnswerer
+from slmfleet.services.events.cloudevents import ANSWERS, HANDOFFS, read_event
+from slmfleet.services.gateway.app import Gateway
+from slmfleet.services.pipeline.assembly import LoadedFleet, load_pipeline
+from slmfleet.services.pipeline.default_parts import ShippedParts
+from slmfleet.services.pipeline.pipeline import Query
 from slmfleet.services.settings import Settings, load_settings
-from slmfleet.services.shipped import ShippedParts
 
 QUESTIONS: list[dict[str, str]] = json.loads(
     (Path(__file__).parent / "questions.json").read_text(encoding="utf-8")

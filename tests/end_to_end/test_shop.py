@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from end_to_end.conftest import Served
 
-from slmfleet.models.data import load_corpus
 from slmfleet.models.errors import SettingsFault
-from slmfleet.models.fleet import load_fleet
-from slmfleet.services.asking import answer_here
-from slmfleet.services.bench import bench, bench_texts
+from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.training.data import load_corpus
+from slmfleet.services.cli.ask import answer_here
+from slmfleet.services.evaluation.bench.load import bench, bench_texts
 from slmfleet.services.settings import SHOP_DIR, load_settings
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(240)]

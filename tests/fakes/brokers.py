@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from slmfleet.services.ports import free_ports
+from slmfleet.services.embedded.ports import free_ports
 
 #: Debian's own wrapper insists on its user and folders.
 _RABBIT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")

@@ -8,14 +8,14 @@ import httpx
 from fakes.shop import Shop
 from redis.asyncio import Redis
 
-from slmfleet.services.answering import Answerer, GatewayAnswerer
-from slmfleet.services.dead_letters import DeadLetters
-from slmfleet.services.event_counts import EventCounts
-from slmfleet.services.event_handlers import QueryHandler
-from slmfleet.services.events import ANSWERS, HANDOFFS, QUERY_RECEIVED, made, read_event, written
-from slmfleet.services.ledger import Ledger
-from slmfleet.services.redis_streams import FIELD, RedisStreams
-from slmfleet.services.transport import Delivery
+from slmfleet.services.events.answerer import Answerer, GatewayAnswerer
+from slmfleet.services.events.brokers.redis import FIELD, RedisStreams
+from slmfleet.services.events.cloudevents import ANSWERS, HANDOFFS, QUERY_RECEIVED, made, read_event, written
+from slmfleet.services.events.counts import EventCounts
+from slmfleet.services.events.dead_letters import DeadLetters
+from slmfleet.services.events.handlers import QueryHandler
+from slmfleet.services.events.ledger import Ledger
+from slmfleet.services.events.transport import Delivery
 
 
 def query(text: str, event_id: str = "1", **data: Any) -> bytes:

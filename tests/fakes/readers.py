@@ -11,9 +11,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import MultiLabelBinarizer
 
+from slmfleet.models.benchmarks.task import Suite, SuiteRow, Task, Verdict
+from slmfleet.models.benchmarks.tasks import CONNECTORS
 from slmfleet.models.contracts import Slot
-from slmfleet.models.suite import Progress, Suite, SuiteRow, Task, Verdict
-from slmfleet.models.suite_tasks import CONNECTORS
+from slmfleet.models.progress import Progress
 
 
 def no_bar(name: str) -> Progress:

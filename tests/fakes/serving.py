@@ -27,12 +27,12 @@ from slmfleet.models.contracts import (
     Route,
 )
 from slmfleet.models.errors import BundleFault, ModelBroken, Unauthenticated
-from slmfleet.models.explain import Scored, explain
-from slmfleet.models.fleet import Domain, Fleet, load_fleet
-from slmfleet.services.dispatch import Specialist
-from slmfleet.services.fleet_loading import ModelFacts
-from slmfleet.services.guard import RouterModel
-from slmfleet.services.pipeline import Query, Replier
+from slmfleet.models.fleet.config import Domain, Fleet, load_fleet
+from slmfleet.models.inference.explain import Scored, explain
+from slmfleet.services.pipeline.assembly import ModelFacts
+from slmfleet.services.pipeline.dispatch import Specialist
+from slmfleet.services.pipeline.guarded_model import RouterModel
+from slmfleet.services.pipeline.pipeline import Query, Replier
 from slmfleet.services.settings import Settings
 
 WORDS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -223,7 +223,7 @@ def _check_key(key: str) -> None:
 
 def word_app(args: dict[str, str]) -> object:
     """The word shop as an import path of a Serve config; `args` are fields of Settings."""
-    from slmfleet.services.app import build_app
+    from slmfleet.services.serve.app import build_app
 
     return build_app(Settings.model_validate(args), WordParts())
 

@@ -15,20 +15,20 @@ from typing import Any
 from fakes.serving import WordParts
 from pydantic import SecretStr
 
-from slmfleet.models.fleet import Fleet
-from slmfleet.services.fleet_loading import LoadedFleet, load_pipeline
-from slmfleet.services.pipeline import Query, Replier
-from slmfleet.services.records import open_records
+from slmfleet.models.fleet.config import Fleet
+from slmfleet.services.pipeline.assembly import LoadedFleet, load_pipeline
+from slmfleet.services.pipeline.pipeline import Query, Replier
+from slmfleet.services.records.store import open_records
 from slmfleet.services.schemas import AnswerBody
 from slmfleet.services.settings import Settings
-from slmfleet.services.shared import SharedState
+from slmfleet.services.state.shared_state import SharedState
 
 
 class QuotingParts(WordParts):
     """The word shop with answers quoted from its knowledge."""
 
     def replier(self, settings: Settings, fleet: Fleet) -> Replier:
-        from slmfleet.services.reply import Replier as Shipped
+        from slmfleet.services.pipeline.reply import Replier as Shipped
 
         return Shipped(fleet, open_records(settings.resolved_records_url(), None))
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 from fakes.serving import WordParts, write_word_shop
 
-from slmfleet.services.fleet_loading import LoadedFleet, load_pipeline
-from slmfleet.services.gateway import Gateway
+from slmfleet.services.gateway.app import Gateway
+from slmfleet.services.pipeline.assembly import LoadedFleet, load_pipeline
 from slmfleet.services.settings import Settings
 
 JSON = {"content-type": "application/json"}

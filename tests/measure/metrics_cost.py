@@ -15,14 +15,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from tempfile import TemporaryDirectory
 
-from slmfleet.models.data import load_corpus
-from slmfleet.models.fleet import load_fleet
-from slmfleet.services import metrics
-from slmfleet.services.bench import bench_texts
-from slmfleet.services.fleet_loading import load_pipeline
-from slmfleet.services.pipeline import Pipeline, Query
+from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.training.data import load_corpus
+from slmfleet.services.evaluation.bench.load import bench_texts
+from slmfleet.services.pipeline.assembly import load_pipeline
+from slmfleet.services.pipeline.default_parts import ShippedParts
+from slmfleet.services.pipeline.pipeline import Pipeline, Query
 from slmfleet.services.settings import load_settings
-from slmfleet.services.shipped import ShippedParts
+from slmfleet.services.telemetry import metrics
 
 
 async def _ask(pipeline: Pipeline, text: str, recording: bool) -> tuple[float, float]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from slmfleet.models.bundle import read_card, size_bytes
-from slmfleet.models.fleet import load_fleet
+from slmfleet.models.benchmarks.report import read_results
+from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.inference.bundle import read_card, size_bytes
 from slmfleet.services.settings import SHOP_DIR
-from slmfleet.services.suite_report import read_results
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -16,10 +16,11 @@ def test_the_wheel_carries_the_shop_and_answers(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in (
-        "slmfleet/services/cli.py", "slmfleet/services/py.typed", "slmfleet/models/shop/fleet.yaml",
+        "slmfleet/services/cli/main.py", "slmfleet/services/py.typed", "slmfleet/models/shop/fleet.yaml",
         "slmfleet/models/shop/returns/bundle/model.int8.onnx", "slmfleet/models/shop/sources/hint3/LICENSE",
-        "slmfleet/models/suites/hint3/LICENSE", "slmfleet/models/suites/hint3/rows.jsonl.gz",
-        "slmfleet/models/suites/published.yaml",
+        "slmfleet/models/benchmarks/suites/hint3/LICENSE",
+        "slmfleet/models/benchmarks/suites/hint3/rows.jsonl.gz",
+        "slmfleet/models/benchmarks/suites/published.yaml",
     ):  # fmt: skip
         assert wanted in names
     assert not [name for name in names if not name.startswith(("slmfleet/", "slmfleet-"))]
@@ -30,7 +31,7 @@ def test_the_wheel_carries_the_shop_and_answers(tmp_path: Path) -> None:
     )  # fmt: skip
     code = (
         "import slmfleet.services.settings as s; print(s.SHOP_DIR);"
-        "from slmfleet.services.cli import app; app(['ask', 'how long do I have to return shoes?'])"
+        "from slmfleet.services.cli.main import app; app(['ask', 'how long do I have to return shoes?'])"
     )
     environment = {
         **os.environ, "PYTHONPATH": str(tmp_path / "site"), "SLMFLEET_STATE_DIR": str(tmp_path / "state"),

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from slmfleet.models.classifier import Scores
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision, ModelVersion, Route
-from slmfleet.models.encoder import Encoding
-from slmfleet.models.mixture import Signals
+from slmfleet.models.inference.classifier import Scores
+from slmfleet.models.inference.encoder import Encoding
+from slmfleet.models.inference.mixture import Signals
 from slmfleet.router.policy import combine, decide, sure
 from slmfleet.router.split import Clause
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 from fakes.shop import Shop
 
-from slmfleet.services.embedded_valkey import EmbeddedValkey, Name
+from slmfleet.services.embedded.valkey import EmbeddedValkey, Name
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from slmfleet.models.errors import Overloaded, SlmfleetError
-from slmfleet.services.gateway import PROBLEMS
-from slmfleet.services.pipeline import Query
+from slmfleet.services.gateway.app import PROBLEMS
+from slmfleet.services.pipeline.pipeline import Query
 from slmfleet.services.schemas import AnswerBody
 
 

@@ -9,7 +9,7 @@ import pytest
 from fakes.shop import ASK, BATCH, Shop, problem_of
 
 from slmfleet.models.contracts import Decision, ModelVersion, Reading, Route, Slot
-from slmfleet.services.fleet_loading import load_pipeline
+from slmfleet.services.pipeline.assembly import load_pipeline
 
 ALICE = {"authorization": "Bearer token-of-alice"}
 BOB = {"authorization": "Bearer token-of-bob"}
@@ -128,7 +128,7 @@ async def test_a_batch_is_answered_as_its_queries_would_be_one_by_one(shop: Shop
 async def test_sessions_survive_a_reload_that_keeps_them(shop: Shop) -> None:
     from fakes.serving import WordParts
 
-    from slmfleet.services.shared import SharedState
+    from slmfleet.services.state.shared_state import SharedState
 
     kept = SharedState(shop.settings)
     shop.loaded = load_pipeline(shop.settings, WordParts(), shop.executor, shared=kept)

@@ -43,7 +43,7 @@
 - name: RAY_SERVE_HAPROXY_NBTHREAD
   value: {{ .Values.ray.haproxyThreads | quote }}
 - name: RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH
-  value: slmfleet.services.edge.serve_middlewares
+  value: slmfleet.services.serve.middleware.serve_middlewares
 - name: RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S
   value: "30"
 - name: RAY_USAGE_STATS_ENABLED

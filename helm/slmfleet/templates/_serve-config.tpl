@@ -40,7 +40,7 @@ logging_config:
 applications:
   - name: slmfleet
     route_prefix: /
-    import_path: slmfleet.services.app:fleet
+    import_path: slmfleet.services.serve.app:fleet
     args:
       placement: {{ $fleet.placement }}
       {{- with $fleet.dir }}

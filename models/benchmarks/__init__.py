@@ -1,0 +1,1 @@
+"""Published data sets: their rows, the training on them, metrics, reports."""

@@ -1,0 +1,1 @@
+"""Grammars over plain text: slots, dates, amounts, names of products, spelling, grounding."""

@@ -1,0 +1,1 @@
+"""From rows and knowledge to bundles: data, network, loop, calibration, export. Needs torch."""

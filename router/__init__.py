@@ -1,0 +1,1 @@
+"""Which specialists read which part of an utterance, or that nobody does."""

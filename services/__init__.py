@@ -1,0 +1,1 @@
+"""What runs: command line, gateway, Ray Serve, events, records, measuring."""

@@ -1,0 +1,1 @@
+"""The command `slmfleet`: one file for each group of subcommands, and how results look on a terminal."""

@@ -1,0 +1,217 @@
+"""`slmfleet consume`, `publish` and `dead`; what they do is in event_commands.py, imported when needed."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from slmfleet.models.errors import SettingsFault, SlmfleetError, Unreachable
+from slmfleet.services.cli.options import FleetOption, JsonOption, errors, plainly
+from slmfleet.services.settings import load_settings
+
+if TYPE_CHECKING:
+    from slmfleet.services.events.dead_letters import DeadLetter
+
+_TOKEN = re.compile(r'"token"\s*:\s*"[^"]*"')
+_MASKED = '"token": "..."'
+GATEWAY = "http://127.0.0.1:8080"
+
+BrokerOption = Annotated[
+    str | None,
+    typer.Option("--broker", help="redis:// amqp:// or nats:// URL; that of `slmfleet up` without it."),
+]
+LetterArgument = Annotated[str, typer.Argument(help="Id of a dead letter, or how it starts.")]
+dead = typer.Typer(help="Events that could not be dealt with.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make these commands of `app`."""
+    app.command()(consume)
+    app.command()(publish)
+    app.add_typer(dead, name="dead")
+
+
+def consume(
+    broker: BrokerOption = None,
+    gateway: Annotated[str, typer.Option(help="The gateway that answers.")] = GATEWAY,
+    in_process: Annotated[bool, typer.Option("--in-process", help="Answer here, without a gateway.")] = False,
+    host: Annotated[str, typer.Option(help="Address of the health pages.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the health pages.")] = 8081,
+    document: Annotated[
+        bool, typer.Option("--asyncapi", help="Print the AsyncAPI document and end.")
+    ] = False,
+    fleet: FleetOption = None,
+) -> None:
+    """Answer questions that come as events, until interrupted.
+
+    Ends with 0 when it was asked to, with 1 when it should be started again, with 2 for a wrong setting.
+    """
+    from slmfleet.services.events import app as event_commands
+    from slmfleet.services.events import consumer
+    from slmfleet.services.events.brokers.for_url import transport_for
+
+    with plainly():
+        settings = load_settings(fleet_dir=fleet, broker_url=broker)
+        if document:
+            given = settings.broker_url
+            url = given.get_secret_value() if given else "redis://127.0.0.1:6379"
+            print(json.dumps(consumer.asyncapi(transport_for(url, settings)), indent=2))
+            return
+        try:
+            code = event_commands.consume(
+                settings, None if in_process else gateway, host, port, lambda line: print(line, flush=True)
+            )
+        except Unreachable as error:
+            errors.print(str(error), markup=False, style="red")
+            code = consumer.RESTART
+        print("finished what was in hand" if code == consumer.STOPPED else "stopped", flush=True)
+        raise typer.Exit(code)
+
+
+def publish(
+    text: Annotated[str | None, typer.Argument(help="A question, in a customer's words.")] = None,
+    knowledge: Annotated[str | None, typer.Option(help="Say that a domain's policy changed.")] = None,
+    order: Annotated[str | None, typer.Option(help="Say that an order changed.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the answer and print it.")] = False,
+    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait at most.")] = 30.0,
+    token: Annotated[str | None, typer.Option(help="Customer token (slmfleet token CUSTOMER).")] = None,
+    session: Annotated[str | None, typer.Option(help="Session id, for follow-ups.")] = None,
+    event_id: Annotated[
+        str | None, typer.Option("--id", help="Id of the event; a new one without it.")
+    ] = None,
+    source: Annotated[str, typer.Option(help="Source of the event.")] = "slmfleet/cli",
+    traceparent: Annotated[str | None, typer.Option(help="W3C trace context.")] = None,
+    broker: BrokerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a question, or news of a change, on the broker as an event."""
+    from slmfleet.services.cli.render import render_answer
+    from slmfleet.services.events import app as event_commands
+    from slmfleet.services.events import cloudevents as events
+    from slmfleet.services.events.dead_letters import DeadLetter
+    from slmfleet.services.validation import validate
+
+    with plainly():
+        if [text, knowledge, order].count(None) != 2:
+            raise SettingsFault("publish a question, or --knowledge DOMAIN, or --order ID: one of them")
+        attributes = {"source": source, "id": event_id, "traceparent": traceparent}
+        given = {name: value for name, value in attributes.items() if value is not None}
+        settings = load_settings(broker_url=broker)
+        if text is None:
+            if knowledge is not None:
+                change = events.made(events.KNOWLEDGE_CHANGED, {"domain": knowledge}, **given)
+                events.data_of(change, events.KnowledgeChangedData)
+            else:
+                change = events.made(events.ORDER_CHANGED, {"order_id": order}, **given)
+                events.data_of(change, events.OrderChangedData)
+            event_commands.publish(settings, change)
+            _published(events.STREAM_OF[change.get_type()], change.get_id(), as_json)
+            return
+        data = {"text": text, "token": token, "session_id": session}
+        query = validate(events.QueryData, {name: value for name, value in data.items() if value is not None})
+        event = events.made(events.QUERY_RECEIVED, query, **given)
+        if not wait:
+            event_commands.publish(settings, event)
+            _published(events.QUERIES, event.get_id(), as_json)
+            return
+        outcome = event_commands.ask(settings, event, timeout_s)
+    if outcome is None:
+        errors.print(f"no answer within {timeout_s:g} s; is `slmfleet consume` running?", style="red")
+        raise typer.Exit(1)
+    if isinstance(outcome, DeadLetter):
+        print(outcome.model_dump_json(indent=2) if as_json else _told(outcome))
+        raise typer.Exit(1)
+    if as_json:
+        print(outcome.model_dump_json(indent=2, exclude_none=True))
+    else:
+        Console(highlight=False).print(render_answer(outcome.answer))
+
+
+def _published(stream: str, event_id: str, as_json: bool) -> None:
+    print(json.dumps({"stream": stream, "id": event_id}) if as_json else f"{event_id} is on {stream}")
+
+
+@dead.command("list")
+def list_letters(broker: BrokerOption = None, as_json: JsonOption = False) -> None:
+    """Every event that could not be dealt with, and why."""
+    from slmfleet.services.events import app as event_commands
+
+    with plainly():
+        letters = event_commands.dead_letters(load_settings(broker_url=broker))
+    if as_json:
+        print(json.dumps([letter.model_dump(mode="json") for letter in letters], indent=2))
+        return
+    if not letters:
+        print("no dead letters")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("id", "died", "reason"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("why")
+    for letter in letters:
+        table.add_row(
+            letter.id[:8], letter.died_at[:19].replace("T", " "), letter.died.reason, letter.died.detail
+        )
+    Console(width=None if sys.stdout.isatty() else 80, highlight=False).print(table)
+
+
+@dead.command()
+def show(letter: LetterArgument, broker: BrokerOption = None, as_json: JsonOption = False) -> None:
+    """One event that could not be dealt with, as it came."""
+    from slmfleet.services.events import app as event_commands
+
+    with plainly():
+        found = event_commands.dead_letter(load_settings(broker_url=broker), letter)
+    print(found.model_dump_json(indent=2) if as_json else _told(found))
+
+
+@dead.command()
+def replay(
+    letters: Annotated[
+        list[str] | None, typer.Argument(help="Ids of dead letters, or how they start.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every dead letter that can be read.")] = False,
+    broker: BrokerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish dead events again, as they came, and remove their letters."""
+    from slmfleet.services.events import app as event_commands
+
+    with plainly():
+        if bool(letters) == everything:
+            raise SettingsFault("name the dead letters to replay, or say --all")
+        settings = load_settings(broker_url=broker)
+        ids = letters or [letter.id for letter in event_commands.dead_letters(settings)]
+        replayed: list[str] = []
+        refused: dict[str, str] = {}
+        for letter_id in ids:
+            try:
+                replayed += [letter.id for letter in event_commands.replay(settings, [letter_id])]
+            except Unreachable:
+                raise
+            except SlmfleetError as error:
+                refused[letter_id] = str(error)
+    if as_json:
+        print(json.dumps({"replayed": replayed, "refused": refused}, indent=2))
+    else:
+        print(f"{len(replayed)} replayed")
+        for why in refused.values():
+            errors.print(why, markup=False, style="red")
+    if refused:
+        raise typer.Exit(1)
+
+
+def _told(letter: DeadLetter) -> str:
+    died = letter.died
+    tries = f", {died.attempts} attempts" if died.attempts else ""
+    return (
+        f"{letter.id}  died {letter.died_at}{tries}\n{died.reason}: {died.detail}\n"
+        f"on {died.stream}, as it came"
+        f"{' (base64)' if died.encoding == 'base64' else ''}:\n{_TOKEN.sub(_MASKED, died.body)}"
+    )

@@ -1,0 +1,1 @@
+"""Servers that `slmfleet up` starts itself, so that a fleet runs without any set-up."""

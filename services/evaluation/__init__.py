@@ -1,0 +1,1 @@
+"""How right and how fast the fleet is: `slmfleet evaluate`, `compare` and `bench`."""

@@ -1,0 +1,1 @@
+"""The fleet and a larger model on the same questions: `slmfleet compare`."""

@@ -1,0 +1,136 @@
+"""`slmfleet compare`: the fleet and a baseline answer the same questions by turns, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Final
+
+from slmfleet.models.contracts import OUT_OF_SCOPE
+from slmfleet.models.errors import DataFault, SettingsFault
+from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.fleet.knowledge import Passage
+from slmfleet.models.progress import Progress
+from slmfleet.models.training.data import Corpus, load_corpus
+from slmfleet.services.evaluation.compare.baseline import Baseline
+from slmfleet.services.evaluation.compare.judge import Judge
+from slmfleet.services.evaluation.compare.report import Asked, Comparison, Prices, comparison
+from slmfleet.services.evaluation.compare.systems import BaselineContender, FleetContender, Question
+from slmfleet.services.pipeline.assembly import Parts
+from slmfleet.services.pipeline.default_parts import ShippedParts
+from slmfleet.services.settings import Settings
+
+#: Of the questions, the share that the shop has a passage for; the others are out of its scope.
+IN_DOMAIN_SHARE: Final = 0.75
+#: A greeting or a lone word asks nothing that could be refused.
+MIN_WORDS: Final = 4
+
+
+def sample_questions(fleet: Fleet, corpus: Corpus, count: int, seed: int) -> list[Question]:
+    """`count` of the shop's own test rows, the same for the same `seed`; fewer where the shop has fewer.
+
+    Three in four have a known passage, the others are out of scope and of four words or more.
+    Raises DataFault where the shop has none of either kind.
+    """
+    own = [row for row in corpus.test if row.source == "own"]
+    known = [
+        Question(row.text, row.domain, fleet.domains[row.domain].passage_by_id[row.passage])
+        for row in own
+        if row.domain in fleet.domains and row.passage is not None
+    ]
+    beyond = [
+        Question(row.text) for row in own if row.domain == OUT_OF_SCOPE and len(row.text.split()) >= MIN_WORDS
+    ]
+    if not known or not beyond:
+        raise DataFault(
+            f"{fleet.folder}: a comparison needs rows with a passage in DOMAIN/test.jsonl, and rows out of "
+            f"scope of {MIN_WORDS} words or more in router/test.jsonl"
+        )
+    dice = random.Random(seed)  # noqa: S311 - a seeded sample, not a secret
+    inside = round(count * IN_DOMAIN_SHARE)
+    chosen = [
+        *dice.sample(known, min(inside, len(known))),
+        *dice.sample(beyond, min(count - inside, len(beyond))),
+    ]
+    dice.shuffle(chosen)
+    return chosen
+
+
+def compare(
+    settings: Settings,
+    open_baseline: Callable[[], Baseline],
+    count: int,
+    seed: int,
+    max_tokens: int,
+    right_passage: bool = False,
+    prices: Prices | None = None,
+    progress: Progress = lambda done, total: None,
+    parts: Parts | None = None,
+) -> Comparison:
+    """Ask both sides `count` questions and measure what comes back. Who goes first alternates.
+
+    The baseline finds three passages of the question's own domain in its prompt (of any domain for what is
+    out of scope), with `right_passage` always the right one among them; finding them is not its cost.
+    Raises SettingsFault, DataFault, BaselineFault, FleetFault, BundleFault, ModelBroken.
+    """
+    if count < 2:
+        raise SettingsFault(f"--questions should be 2 or more, not {count}")
+    with ThreadPoolExecutor(1) as executor, asyncio.Runner() as runner:
+        # The fleet is loaded before anything else is, so that no memory that was freed hides its own.
+        ours = FleetContender(settings, parts or ShippedParts(), runner, executor)
+        questions = sample_questions(ours.fleet, load_corpus(ours.fleet), count, seed)
+        given = [ours.knowledge(question, right_passage) for question in questions]
+        with closing(BaselineContender(open_baseline, ours.fleet, max_tokens)) as theirs:
+            asked = _asked(ours, theirs, questions, given, progress)
+    return comparison(
+        asked,
+        fleet=ours.sizes,
+        baseline=theirs.sizes,
+        seed=seed,
+        right_passage=right_passage,
+        lenience=_lenience(ours.fleet, questions),
+        core_watts=settings.core_watts,
+        prices=prices or Prices(settings.price_core_hour),
+    )
+
+
+def _asked(
+    ours: FleetContender,
+    theirs: BaselineContender,
+    questions: Sequence[Question],
+    given: Sequence[Sequence[Passage]],
+    progress: Progress,
+) -> list[Asked]:
+    asked = []
+    for number, (question, passages) in enumerate(zip(questions, given, strict=True)):
+        if number % 2:
+            of_baseline, of_fleet = theirs.ask(question, passages), ours.ask(question)
+        else:
+            of_fleet, of_baseline = ours.ask(question), theirs.ask(question, passages)
+        asked.append(
+            Asked(
+                question=question.text,
+                domain=question.domain,
+                passage=question.right.id if question.right else None,
+                given=[passage.id for passage in passages],
+                fleet=of_fleet,
+                baseline=of_baseline,
+            )
+        )
+        progress(number + 1, len(questions))
+    return asked
+
+
+def _lenience(fleet: Fleet, questions: Sequence[Question]) -> float:
+    """How often another passage of the same domain would pass for the right one, in percent."""
+    judge = Judge(passage for domain in fleet.domains.values() for passage in domain.passages)
+    shares = []
+    for question in questions:
+        if question.domain is not None and question.right is not None:
+            others = [one for one in fleet.domains[question.domain].passages if one != question.right]
+            if others:
+                shares.append(judge.lenience(question.text, question.right, others))
+    return 100 * sum(shares) / len(shares) if shares else 0.0

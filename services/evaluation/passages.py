@@ -1,0 +1,59 @@
+"""What customers get whose question a passage answers: it, another one, a choice, or a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel
+
+from slmfleet.models.contracts import Decision
+from slmfleet.models.inference.specialist import Specialist
+from slmfleet.models.training.data import Row
+
+
+class Reach(BaseModel):
+    """How many questions were answered from their passage or from another one, offered passages with theirs
+    among them or not, or left to a person or refused. As if no records were at hand."""
+
+    answered_right: int = 0
+    answered_wrong: int = 0
+    offered_right: int = 0
+    offered_wrong: int = 0
+    not_answered: int = 0
+
+    @property
+    def total(self) -> int:
+        """Of how many questions."""
+        return sum(self.model_dump().values())
+
+
+def reach(rows: Sequence[Row], decisions: Sequence[Decision], specialists: Mapping[str, Specialist]) -> Reach:
+    """Count `rows` that a passage answers, each with its decision."""
+    counts = Reach()
+    for row, decision in zip(rows, decisions, strict=True):
+        if row.passage is not None:
+            kind = _outcome(row, decision, specialists)
+            setattr(counts, kind, getattr(counts, kind) + 1)
+    return counts
+
+
+def _outcome(row: Row, decision: Decision, specialists: Mapping[str, Specialist]) -> str:
+    if decision.abstained and not decision.likely:
+        return "not_answered"
+    said: list[tuple[str, str]] = []
+    offered: list[tuple[str, str]] = []
+    for route in decision.routes:
+        specialist = specialists.get(route.domain)
+        if specialist is not None:
+            reading = specialist.read(route.text)
+            found = [(route.domain, match.passage_id) for match in reading.passages]
+            if reading.passage_is_evidence and not decision.abstained:
+                said += found[:1]
+            else:
+                offered += found
+    right = (row.domain, row.passage)
+    if said:
+        return "answered_right" if right in said else "answered_wrong"
+    if offered:
+        return "offered_right" if right in offered else "offered_wrong"
+    return "not_answered"

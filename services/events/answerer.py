@@ -1,0 +1,269 @@
+"""Who answers the questions of the queue: a gateway over HTTP, or the pipeline in this process.
+
+Either tells apart what will never be answered, what failed, and what could not even be tried: the last is no
+fault of the question, and does not count against it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import httpx
+from pydantic import ValidationError
+
+from slmfleet.models.errors import (
+    DeadlineExceeded,
+    ModelBroken,
+    Overloaded,
+    SlmfleetError,
+    Unauthenticated,
+)
+from slmfleet.services.events.cloudevents import QueryData, Reason
+from slmfleet.services.pipeline.assembly import LoadedFleet
+from slmfleet.services.pipeline.pipeline import Query
+from slmfleet.services.schemas import AnswerBody, BatchAnswerBody
+from slmfleet.services.telemetry import tracing
+
+#: The gateway has a deadline of its own; this is for one that hangs.
+_TIMEOUT: Final = httpx.Timeout(30.0, connect=2.0)
+_SETTLE_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question of the queue, and the trace that it belongs to."""
+
+    data: QueryData
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It will never be answered."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt was made, and failed."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Nobody was there to try; try again after `after_s`."""
+
+    detail: str
+    after_s: float = 0.0
+
+
+Outcome = AnswerBody | Refused | Failed | Unavailable
+
+
+class Answerer(Protocol):
+    """Answers questions."""
+
+    async def answer_all(self, asked: Sequence[Asked]) -> list[Outcome]:
+        """One outcome a question, in order; those of one session are answered in order."""
+        ...
+
+    async def unready(self) -> str | None:
+        """Why no question can be answered now, or None."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections or models."""
+        ...
+
+
+class GatewayAnswerer:
+    """Posts to `/v1/queries:batch` of the gateway at `url`: one post a customer, as each has a token.
+
+    A batch that fails is posted again question by question, so that one bad question spoils no other. What is
+    traced is posted by itself, as a batch belongs to one trace.
+    """
+
+    def __init__(
+        self, url: str, api_key: str | None = None, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        headers = {"x-api-key": api_key} if api_key else {}
+        self._url = url
+        self._client = httpx.AsyncClient(
+            base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport, trust_env=False
+        )
+
+    async def answer_all(self, asked: Sequence[Asked]) -> list[Outcome]:
+        """One outcome a question, in order."""
+        # One that is posted by itself must not overtake, or be overtaken by, another of its session.
+        traced = {
+            (one.data.token, one.data.session_id)
+            for one in asked
+            if one.data.session_id is not None and tracing.is_sampled(one.traceparent)
+        }
+        customers: dict[tuple[str | None, int | None], list[int]] = {}
+        for index, one in enumerate(asked):
+            token = one.data.token
+            alone = tracing.is_sampled(one.traceparent) or (token, one.data.session_id) in traced
+            customers.setdefault((token, index if alone else None), []).append(index)
+        outcomes: dict[int, Outcome] = {}
+        for (token, _), indices in customers.items():
+            found = await self._of_customer([asked[index] for index in indices], token)
+            outcomes.update(zip(indices, found, strict=True))
+        return [outcomes[index] for index in range(len(asked))]
+
+    async def _of_customer(self, asked: list[Asked], token: str | None) -> list[Outcome]:
+        queries = [one.data.query().model_dump(exclude_unset=True) for one in asked]
+        if len(asked) > 1:
+            response = await self._post("/v1/queries:batch", {"queries": queries}, token, None)
+            if isinstance(response, Unavailable):
+                return [response] * len(asked)
+            if response.status_code == httpx.codes.OK:
+                return [*BatchAnswerBody.model_validate_json(response.content).answers]
+        return [
+            await self._single(query, token, one.traceparent)
+            for query, one in zip(queries, asked, strict=True)
+        ]
+
+    async def _single(self, query: dict[str, Any], token: str | None, traceparent: str | None) -> Outcome:
+        # A broken model is told of once by /readyz, then forgiven: what it says before the post counts.
+        why = await self.unready()
+        if why is not None:
+            await asyncio.sleep(_SETTLE_S)
+            why = await self.unready()
+        if why is not None:
+            return Unavailable(why)
+        response = await self._post("/v1/queries", query, token, traceparent)
+        if isinstance(response, Unavailable):
+            return response
+        return await self._outcome(response, token)
+
+    async def _outcome(self, response: httpx.Response, token: str | None) -> Outcome:
+        status = response.status_code
+        if status == httpx.codes.OK:
+            try:
+                return AnswerBody.model_validate_json(response.content)
+            except ValidationError:
+                return Failed(f"{self._url} answers in a shape that is not known here")
+        detail = _detail(response)
+        if status in (401, 403):
+            if token is None or await self._refuses_key():
+                return Unavailable(f"the gateway does not take the API key (SLMFLEET_API_KEYS): {detail}", 5)
+            return Refused("unauthenticated", detail)
+        if status in (400, 413, 415, 422):
+            return Refused("refused", detail)
+        if status in (408, 500, 503):
+            return Failed(detail)
+        return Unavailable(f"the gateway says {status}: {detail}", _retry_after_s(response))
+
+    async def _post(
+        self, path: str, document: dict[str, Any], token: str | None, traceparent: str | None
+    ) -> httpx.Response | Unavailable:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        if traceparent:
+            headers["traceparent"] = traceparent
+        try:
+            response = await self._client.post(path, json=document, headers=headers)
+        except httpx.HTTPError as error:
+            return Unavailable(f"{self._url} cannot be reached ({type(error).__name__})")
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            return Unavailable(f"the gateway is busy: {_detail(response)}", _retry_after_s(response))
+        return response
+
+    async def _refuses_key(self) -> bool:
+        try:
+            response = await self._client.get("/v1/fleet")
+        except httpx.HTTPError:
+            return True
+        return response.status_code in (401, 403)
+
+    async def unready(self) -> str | None:
+        """Why the gateway answers nothing now, or None when all its models pass their probes."""
+        try:
+            response = await self._client.get("/readyz", timeout=5)
+        except httpx.HTTPError as error:
+            return f"{self._url} cannot be reached ({type(error).__name__})"
+        return None if response.status_code == httpx.codes.OK else f"{self._url} is not ready"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+class PipelineAnswerer:
+    """The pipeline in this process. `customer_of` turns a token into a customer id."""
+
+    def __init__(self, current: Callable[[], LoadedFleet], customer_of: Callable[[str], str]) -> None:
+        self._current = current
+        self._customer_of = customer_of
+
+    async def answer_all(self, asked: Sequence[Asked]) -> list[Outcome]:
+        """One outcome a question, in order."""
+        outcomes: dict[int, Outcome] = {}
+        queries: dict[int, Query] = {}
+        for index, one in enumerate(asked):
+            try:
+                queries[index] = self._query(one)
+            except Unauthenticated as error:
+                outcomes[index] = Refused("unauthenticated", str(error))
+        try:
+            answers = await self._current().pipeline.answer_all([*queries.values()])
+            outcomes.update(zip(queries, answers, strict=True))
+        except Exception:  # noqa: BLE001 - one of them raised it: each alone tells which
+            for index, query in queries.items():
+                outcomes[index] = await self._single(query)
+        return [outcomes[index] for index in range(len(asked))]
+
+    def _query(self, asked: Asked) -> Query:
+        data = asked.data
+        return Query(
+            text=data.text,
+            customer=self._customer_of(data.token) if data.token else None,
+            session_id=data.session_id,
+            locale=data.locale,
+            history=tuple(data.history),
+            explain=data.explain,
+            traceparent=asked.traceparent,
+        )
+
+    async def _single(self, query: Query) -> Outcome:
+        why = await self.unready() and await self.unready()
+        if why is not None:
+            return Unavailable(why)
+        try:
+            return (await self._current().pipeline.answer_all([query]))[0]
+        except Overloaded as error:
+            return Unavailable(str(error), error.retry_after_s)
+        except (ModelBroken, DeadlineExceeded) as error:
+            return Failed(str(error))
+        except SlmfleetError as error:
+            return Refused("refused", str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told of in the dead letter
+            return Failed(f"the pipeline failed ({type(error).__name__})")
+
+    async def unready(self) -> str | None:
+        """Which model does not pass its probe, or None."""
+        health = await self._current().health()
+        if health.status == "ok":
+            return None
+        return "; ".join(f"{name}: {told}" for name, told in health.checks.items() if told != "ok")
+
+    async def close(self) -> None:
+        """Nothing to let go of: the models are the caller's."""
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["detail"])[:400]
+    except (ValueError, KeyError, TypeError):
+        return f"status {response.status_code}"
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    given = response.headers.get("retry-after", "")
+    return min(float(given), 30.0) if given.isdecimal() else 0.0

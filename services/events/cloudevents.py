@@ -1,0 +1,307 @@
+"""Events in and out: CloudEvents 1.0 in structured JSON, their types, their data, and where each belongs.
+
+`source` and `id` together say which event it is, however often it is delivered.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, TypeVar
+
+import orjson
+from cloudevents.core.exceptions import CloudEventValidationError
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+from dateutil.parser import isoparse
+from pydantic import BaseModel, ConfigDict, Field
+
+from slmfleet.models.errors import EventFault, InvalidQuery
+from slmfleet.services.schemas import AnswerBody, QueryBody
+from slmfleet.services.validation import parse_object, validate
+
+QUERY_RECEIVED: Final = "slmfleet.query.received.v1"
+QUERY_ANSWERED: Final = "slmfleet.query.answered.v1"
+QUERY_HANDED_OFF: Final = "slmfleet.query.handed_off.v1"
+KNOWLEDGE_CHANGED: Final = "slmfleet.knowledge.changed.v1"
+ORDER_CHANGED: Final = "slmfleet.order.changed.v1"
+EVENT_DIED: Final = "slmfleet.event.died.v1"
+
+QUERIES: Final = "slmfleet.queries"
+ANSWERS: Final = "slmfleet.answers"
+HANDOFFS: Final = "slmfleet.handoffs"
+CHANGES: Final = "slmfleet.changes"
+DEAD: Final = "slmfleet.dead"
+
+#: Type -> the stream (queue, subject) that it travels on.
+STREAM_OF: Final[Mapping[str, str]] = {
+    QUERY_RECEIVED: QUERIES,
+    QUERY_ANSWERED: ANSWERS,
+    QUERY_HANDED_OFF: HANDOFFS,
+    KNOWLEDGE_CHANGED: CHANGES,
+    ORDER_CHANGED: CHANGES,
+    EVENT_DIED: DEAD,
+}
+CONTENT_TYPE: Final = JSONFormat.CONTENT_TYPE
+#: What the fleet calls itself in the events that it makes.
+SOURCE: Final = "slmfleet"
+MAX_EVENT_BYTES: Final = 262_144  # a dead letter may have more: the event it tells of is inside
+
+_REQUIRED: Final = ("specversion", "id", "source", "type")
+_IDS: Final = uuid.UUID("7c6c7b53-5d0f-5c39-8e6e-2f1d8f0c4a11")
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+Data = TypeVar("Data", bound=BaseModel)
+
+
+class QueryData(QueryBody):
+    """Data of slmfleet.query.received.v1: a question, and the signed token of the customer who asks."""
+
+    token: str | None = Field(
+        default=None,
+        max_length=4_096,
+        description="Customer token, as in the Authorization header over HTTP; never a bare customer id.",
+    )
+
+    def query(self) -> QueryBody:
+        """The question alone, as it is posted over HTTP."""
+        return QueryBody.model_construct(
+            **{name: getattr(self, name) for name in self.model_fields_set - {"token"}}
+        )
+
+
+class KnowledgeChangedData(BaseModel):
+    """Data of slmfleet.knowledge.changed.v1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    domain: str = Field(min_length=1, max_length=64, examples=["returns"])
+
+
+class OrderChangedData(BaseModel):
+    """Data of slmfleet.order.changed.v1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    order_id: str = Field(min_length=1, max_length=64, examples=["#W7678072"])
+
+
+class EventReference(BaseModel):
+    """Which event is meant."""
+
+    source: str
+    id: str
+
+
+class AnswerData(BaseModel):
+    """Data of slmfleet.query.answered.v1 and slmfleet.query.handed_off.v1."""
+
+    in_reply_to: EventReference
+    answer: AnswerBody
+
+
+Reason = Literal[
+    "unreadable",
+    "invalid",
+    "wrong_stream",
+    "unauthenticated",
+    "refused",
+    "failed",
+    "crashed",
+    "undeliverable",
+]
+
+
+class DiedData(BaseModel):
+    """Data of slmfleet.event.died.v1: an event that could not be dealt with, as it came, and why.
+
+    `reason`: unreadable (no JSON object), invalid (an attribute or field is wrong), wrong_stream (its type
+    does not belong there), unauthenticated (the token is forged or expired), refused (the gateway does not
+    take it), failed (every attempt failed), crashed (consumers ended while they had it), undeliverable (the
+    broker gave up).
+    """
+
+    stream: str
+    reason: Reason
+    detail: str
+    attempts: int
+    body: str
+    encoding: Literal["utf-8", "base64"]
+    event: EventReference | None
+
+    def raw(self) -> bytes:
+        """The event as it came."""
+        return self.body.encode() if self.encoding == "utf-8" else base64.b64decode(self.body)
+
+
+class Envelope(BaseModel):
+    """The attributes of every event, for the AsyncAPI document; `CloudEvent` is what checks them."""
+
+    specversion: Literal["1.0"]
+    id: str
+    source: str
+    time: datetime | None = None
+    datacontenttype: Literal["application/json"] = "application/json"
+    traceparent: str | None = Field(default=None, description="W3C trace context, carried to the answer.")
+
+
+class QueryReceived(Envelope):
+    """A question for the fleet."""
+
+    type: Literal["slmfleet.query.received.v1"]
+    data: QueryData
+
+
+class QueryAnswered(Envelope):
+    """What the fleet answered."""
+
+    type: Literal["slmfleet.query.answered.v1"]
+    data: AnswerData
+
+
+class QueryHandedOff(Envelope):
+    """A question that a person has to answer."""
+
+    type: Literal["slmfleet.query.handed_off.v1"]
+    data: AnswerData
+
+
+class KnowledgeChanged(Envelope):
+    """The policy text of a domain is another one."""
+
+    type: Literal["slmfleet.knowledge.changed.v1"]
+    data: KnowledgeChangedData
+
+
+class OrderChanged(Envelope):
+    """The record of an order is another one."""
+
+    type: Literal["slmfleet.order.changed.v1"]
+    data: OrderChangedData
+
+
+Changed = KnowledgeChanged | OrderChanged
+
+
+_DATA: Final[Mapping[str, type[BaseModel]]] = {
+    QUERY_RECEIVED: QueryData,
+    KNOWLEDGE_CHANGED: KnowledgeChangedData,
+    ORDER_CHANGED: OrderChangedData,
+}
+
+
+def read_event(body: bytes, stream: str | None = None) -> CloudEvent:
+    """The event in `body`, which came on `stream` where that is said.
+
+    Raises EventFault saying what is wrong with it.
+    """
+    if stream != DEAD and len(body) > MAX_EVENT_BYTES:
+        raise EventFault("invalid", f"an event may have at most {MAX_EVENT_BYTES:,} bytes")
+    try:
+        document = parse_object(body)
+    except InvalidQuery as error:
+        raise EventFault("unreadable", str(error).replace("the body", "the event", 1)) from None
+    if "data_base64" in document:
+        raise EventFault("invalid", "data_base64: send the data as JSON, in `data`")
+    data = document.pop("data", None)
+    for name in _REQUIRED:  # the library would make up what is missing, and another id is another event
+        if not isinstance(document.get(name), str) or not document[name]:
+            raise EventFault("invalid", f"{name}: is required, as text")
+    try:
+        if isinstance(document.get("time"), str):
+            document["time"] = isoparse(document["time"])
+        event = CloudEvent(document, data)
+    except ValueError:
+        raise EventFault("invalid", "time: must be a time such as 2026-06-15T12:00:00Z (RFC 3339)") from None
+    except CloudEventValidationError as error:
+        told = "; ".join(f"{name}: {found[-1]}" for name, found in error.errors.items())
+        raise EventFault("invalid", told) from None
+    if stream is not None and STREAM_OF.get(event.get_type()) != stream:
+        known = " or ".join(kind for kind, place in STREAM_OF.items() if place == stream)
+        raise EventFault("wrong_stream", f"type: {event.get_type()[:80]} is not for {stream}, {known} is")
+    if not isinstance(data, dict):
+        raise EventFault("invalid", "data: must be a JSON object")
+    return event
+
+
+def data_of(event: CloudEvent, kind: type[Data]) -> Data:
+    """The event's data as `kind`. Raises EventFault naming each wrong field."""
+    data = event.get_data()
+    assert isinstance(data, dict)
+    try:
+        return validate(kind, data)
+    except InvalidQuery as error:
+        raise EventFault("invalid", f"data: {error}") from None
+
+
+def check_data(event: CloudEvent) -> None:
+    """Raises EventFault unless the data of an event that is consumed are those of its type."""
+    data_of(event, _DATA[event.get_type()])
+
+
+def key_of(event: CloudEvent) -> str:
+    """What is the same for every delivery of one event, and for no other: a digest of source and id."""
+    return hashlib.sha256(orjson.dumps([event.get_source(), event.get_id()])).hexdigest()[:40]
+
+
+def traceparent_of(event: CloudEvent) -> str | None:
+    """The event's W3C trace context, None when it has none that can be read."""
+    given = event.get_extension("traceparent")
+    return given if isinstance(given, str) and _TRACEPARENT.fullmatch(given) else None
+
+
+def made(kind: str, data: BaseModel | Mapping[str, Any], **attributes: str) -> CloudEvent:
+    """A new event of the fleet's own; `attributes` win over those it would get."""
+    content = data.model_dump(mode="json", exclude_unset=True) if isinstance(data, BaseModel) else dict(data)
+    given: dict[str, Any] = {
+        "id": str(uuid.uuid4()),
+        "source": SOURCE,
+        "type": kind,
+        "time": datetime.now(UTC),
+        "datacontenttype": "application/json",
+        **attributes,
+    }
+    return CloudEvent(given, content)
+
+
+def answered(event: CloudEvent, answer: AnswerBody) -> CloudEvent:
+    """The answer to a query event. Its id follows from the query's: whoever reads it twice can tell."""
+    data = AnswerData(
+        in_reply_to=EventReference(source=event.get_source(), id=event.get_id()),
+        answer=answer,
+    )
+    kind = QUERY_HANDED_OFF if answer.status == "handed_off" else QUERY_ANSWERED
+    trace = traceparent_of(event)
+    attributes = {"id": str(uuid.uuid5(_IDS, key_of(event))), **({"traceparent": trace} if trace else {})}
+    return made(kind, data.model_dump(mode="json", exclude_none=True), **attributes)
+
+
+def died(
+    body: bytes, stream: str, reason: Reason, detail: str, attempts: int, event: CloudEvent | None
+) -> CloudEvent:
+    """A dead letter. One event that dies twice of the same gives the same id."""
+    try:
+        text, encoding = body.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        text, encoding = base64.b64encode(body).decode(), "base64"
+    reference = EventReference(source=event.get_source(), id=event.get_id()) if event else None
+    data = DiedData(
+        stream=stream,
+        reason=reason,
+        detail=detail,
+        attempts=attempts,
+        body=text,
+        encoding="utf-8" if encoding == "utf-8" else "base64",
+        event=reference,
+    )
+    letter = hashlib.sha256(f"{stream}\0".encode() + body).hexdigest()
+    return made(EVENT_DIED, data.model_dump(mode="json"), id=letter[:16])
+
+
+def written(event: CloudEvent) -> bytes:
+    """The event as JSON."""
+    return JSONFormat().write(event)

@@ -1,0 +1,215 @@
+"""`slmfleet consume`: the FastStream application around a transport, its health pages, and how it ends.
+
+Exit codes are for a supervisor: 0, it was asked to stop and finished what it had in hand; 1, it stopped by
+itself (the broker was flushed, or stayed away) and should be started again; 2, a setting is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
+from types import FrameType
+from typing import Any, Final
+
+import orjson
+import uvicorn
+from faststream.asgi import AsgiFastStream
+from faststream.specification import AsyncAPI
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from slmfleet.models.errors import Unreachable
+from slmfleet.services.events.answerer import Answerer
+from slmfleet.services.events.cloudevents import (
+    ANSWERS,
+    CHANGES,
+    CONTENT_TYPE,
+    HANDOFFS,
+    QUERIES,
+    Changed,
+    QueryAnswered,
+    QueryHandedOff,
+    QueryReceived,
+)
+from slmfleet.services.events.counts import EventCounts
+from slmfleet.services.events.transport import Backlog, Delivery, HandleAll, Transport
+from slmfleet.services.telemetry import metrics
+
+STOPPED: Final = 0
+RESTART: Final = 1
+_UPKEEP_EVERY_S: Final = 10.0
+_LOOK_WITHIN_S: Final = 3.0
+
+log = logging.getLogger(__name__)
+
+
+class Consumer(AsgiFastStream):
+    """Consumes `transport`; `handlers` are for each stream what deals with its events, and
+    `stops` tell them to wait for nobody any more.
+
+    As an ASGI application it serves /healthz, /readyz, /metrics and /asyncapi.json.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        handlers: dict[str, HandleAll],
+        answerer: Answerer,
+        counts: EventCounts,
+        stops: Sequence[Callable[[], None]],
+    ) -> None:
+        declare(transport, handlers)
+        self._transport = transport
+        self._answerer = answerer
+        self._counts = counts
+        self._backlog: dict[str, Backlog] = {}
+        self._consuming = self._over = False
+        self._upkeep: asyncio.Task[None] | None = None
+        super().__init__(
+            transport.broker,
+            logger=log,
+            asgi_routes=[
+                ("/healthz", _page(self._alive)),
+                ("/readyz", _page(self._ready)),
+                ("/metrics", self._metrics),
+                ("/asyncapi.json", _page(self._document)),
+            ],
+            specification=_specification(),
+            on_startup=[self._begin],
+            after_startup=[self._began],
+            on_shutdown=stops,
+            after_shutdown=[self._end],
+        )
+
+    async def serve(self, host: str, port: int) -> int:
+        """Consume until SIGINT or SIGTERM; returns the exit code. Raises Unreachable when it cannot begin."""
+        asked = False
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            nonlocal asked
+            asked = True
+
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(kind, ask)  # uvicorn takes them while it serves, and raises them here afterwards
+        await self._transport.prepare()
+        config = uvicorn.Config(
+            self, host, port, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5
+        )
+        self._uvicorn = uvicorn.Server(config)
+        if not asked:
+            await self._uvicorn.serve()
+        return STOPPED if asked else RESTART
+
+    def exit(self) -> None:
+        """Called by FastStream when a subscriber cannot go on: its group is gone."""
+        log.error("the broker no longer knows this consumer's group; it was flushed, or its stream deleted")
+        self._uvicorn.should_exit = True
+
+    async def _begin(self) -> None:
+        self._upkeep = asyncio.create_task(self._keep_up())
+
+    async def _began(self) -> None:
+        self._consuming = True
+
+    async def _end(self) -> None:
+        self._over = True
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+        await self._answerer.close()
+        await self._transport.close()
+
+    async def _keep_up(self) -> None:
+        while not self._over:  # redis-py loses a cancellation that comes while it reads an answer
+            try:
+                await self._transport.upkeep()
+            except Exception as error:  # noqa: BLE001 - consuming goes on without it, and it is tried again
+                log.warning("upkeep of the broker failed: %s", error)
+            await asyncio.sleep(_UPKEEP_EVERY_S)
+            if not self._consuming:  # FastStream's start failed, which leaves a process that does nothing
+                log.error("consuming did not begin within %g s", _UPKEEP_EVERY_S)
+                self._uvicorn.should_exit = True
+
+    async def _alive(self) -> tuple[int, dict[str, Any]]:
+        return 200, {"status": "ok"}
+
+    async def _ready(self) -> tuple[int, dict[str, Any]]:
+        """Whether events are being answered, and what was looked at: broker, models, backlog, counts."""
+        unreachable = await self._look()
+        checks = {"broker": unreachable or "ok", "models": await self._answerer.unready() or "ok"}
+        ready = set(checks.values()) == {"ok"}
+        return 200 if ready else 503, {
+            "status": "ok" if ready else "unavailable",
+            "checks": checks,
+            "lag": {stream: one.waiting for stream, one in self._backlog.items()},
+            "in_hand": {stream: one.in_hand for stream, one in self._backlog.items()},
+            "handled": {f"{kind} {result}": n for (kind, result), n in self._counts.handled_by.items()},
+            "dead": dict(self._counts.dead_by),
+        }
+
+    async def _look(self) -> str | None:
+        """Bring the backlog up to date; what is wrong with the broker, None for nothing."""
+        try:
+            async with asyncio.timeout(_LOOK_WITHIN_S):
+                self._backlog = await self._transport.backlog()
+        except (Unreachable, TimeoutError) as error:
+            return str(error) or "the broker does not answer"
+        # A lag that the broker cannot tell is -1.
+        metrics.EVENT_LAG.set(sum(max(0, one.waiting) for one in self._backlog.values()))
+        metrics.EVENT_PENDING.set(sum(one.in_hand for one in self._backlog.values()))
+        return None
+
+    async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._look()  # while the broker is away, the last that was known of it
+        response = Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+        await response(scope, receive, send)
+
+    async def _document(self) -> tuple[int, dict[str, Any]]:
+        return 200, _document(self)
+
+
+def declare(transport: Transport, handlers: dict[str, HandleAll]) -> None:
+    """Subscribe to each stream of `handlers`, and tell of the streams that answers are published to."""
+    kinds: dict[str, Any] = {QUERIES: QueryReceived, CHANGES: Changed}
+    for stream, handle_all in handlers.items():
+        transport.consume(stream, kinds[stream], handle_all)
+    transport.announce(ANSWERS, QueryAnswered)
+    transport.announce(HANDOFFS, QueryHandedOff)
+
+
+def asyncapi(transport: Transport) -> dict[str, Any]:
+    """The AsyncAPI 3 document of what is consumed from `transport` and published to it."""
+
+    async def nothing(deliveries: Sequence[Delivery]) -> list[bool]:
+        return [False] * len(deliveries)
+
+    declare(transport, {QUERIES: nothing, CHANGES: nothing})
+    return _document(AsgiFastStream(transport.broker, specification=_specification()))
+
+
+def _document(app: AsgiFastStream) -> dict[str, Any]:
+    document: dict[str, Any] = app.schema.to_specification().to_jsonable()
+    document["defaultContentType"] = CONTENT_TYPE
+    for message in document["components"]["messages"].values():
+        message.pop("correlationId", None)  # FastStream's own header; here `in_reply_to` says it
+    return document
+
+
+def _specification() -> AsyncAPI:
+    return AsyncAPI(
+        title="slmfleet",
+        version=version("slmfleet"),
+        description="A retailer's customers ask, and the fleet answers: CloudEvents 1.0 in structured JSON.",
+    )
+
+
+def _page(content: Callable[[], Awaitable[tuple[int, dict[str, Any]]]]) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        status, document = await content()
+        response = Response(orjson.dumps(document), status, media_type="application/json")
+        response.headers["cache-control"] = "no-store"
+        await response(scope, receive, send)
+
+    return app

@@ -1,0 +1,104 @@
+"""Events that could not be dealt with, kept until somebody looks at them: the stream slmfleet.dead.
+
+Whatever the broker, they lie in the Redis of the ledger, so that one command lists, shows and replays them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from cloudevents.core.v1.event import CloudEvent
+from pydantic import BaseModel
+from redis.asyncio import Redis
+
+from slmfleet.models.errors import EventFault, NotFound
+from slmfleet.services.events.cloudevents import (
+    DEAD,
+    DiedData,
+    check_data,
+    data_of,
+    key_of,
+    read_event,
+    written,
+)
+from slmfleet.services.events.ledger import Ledger
+from slmfleet.services.events.transport import Publish
+
+_PAGE: Final = 500
+FIELD: Final = "event"
+
+
+class DeadLetter(BaseModel):
+    """A dead event. `id` names it to `slmfleet dead show` and `replay`."""
+
+    id: str
+    died_at: str
+    died: DiedData
+
+
+class DeadLetters:
+    """The dead letters in the Redis of `client`. Raises Redis' own errors."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    async def add(self, letter: CloudEvent) -> None:
+        """Keep a letter. One kept twice, as its consumer ended before it could acknowledge, is told once."""
+        await self._client.xadd(DEAD, {FIELD: written(letter)})
+
+    async def all(self) -> list[DeadLetter]:
+        """Every letter, oldest first."""
+        found: dict[str, DeadLetter] = {}
+        async for _, letter in self._entries():
+            found.setdefault(letter.id, letter)
+        return [*found.values()]
+
+    async def get(self, letter_id: str) -> DeadLetter:
+        """The letter of that id, or of the only id that starts so. Raises NotFound."""
+        letters = [letter for letter in await self.all() if letter.id.startswith(letter_id)]
+        if not letter_id or len(letters) != 1:
+            several = "several dead letters start" if letters and letter_id else "no dead letter starts"
+            raise NotFound(f"{several} with '{letter_id}'; `slmfleet dead list` names them all")
+        return letters[0]
+
+    async def replay(self, letter: DeadLetter, publish: Publish, ledger: Ledger) -> None:
+        """Publish the event as it came, with its attempts forgotten, and then remove the letter.
+
+        Broken off in between it can be done again: an event that was answered gets the same answer.
+        """
+        raw = letter.died.raw()
+        try:
+            event = read_event(raw, letter.died.stream)
+            check_data(event)
+        except EventFault as fault:
+            raise EventFault(fault.reason, f"{letter.id} would only die again: {fault}") from None
+        await ledger.forget(key_of(event))
+        await publish(letter.died.stream, event)
+        await self.remove(letter.id)
+
+    async def remove(self, letter_id: str) -> None:
+        """Remove the letter, as often as it is kept."""
+        places = [place async for place, letter in self._entries() if letter.id == letter_id]
+        if places:
+            await self._client.xdel(DEAD, *places)
+
+    async def _entries(self) -> AsyncIterator[tuple[bytes, DeadLetter]]:
+        start = b"-"
+        while True:
+            page: Any = await self._client.xrange(DEAD, min=start, count=_PAGE)
+            if not page:
+                return
+            for place, fields in page:
+                event = read_event(fields.get(FIELD.encode(), b""), DEAD)
+                yield place, _letter(event)
+            start = b"(" + page[-1][0]
+
+
+def _letter(event: CloudEvent) -> DeadLetter:
+    time = event.get_time()
+    return DeadLetter(
+        id=event.get_id(),
+        died_at=time.isoformat(timespec="seconds") if time else "",
+        died=data_of(event, DiedData),
+    )

@@ -1,0 +1,1 @@
+"""From a query to its answer: conversation, routing, dispatch to specialists, reply."""

@@ -1,0 +1,226 @@
+"""One question among others: in a text with several, and after those that came before it.
+
+Pure functions around router and specialists; services/pipeline/pipeline.py calls them in their order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from slmfleet.models.contracts import (
+    HAND_OFF,
+    Decision,
+    Part,
+    PassageMatch,
+    Reading,
+    Reference,
+    Route,
+    Slot,
+)
+from slmfleet.models.text.gazetteer import Gazetteers
+from slmfleet.models.text.slots import exact_slots, normal_order_id
+from slmfleet.router.follow_up import anchor, bare_reference, choice, contextual, elliptical, leans, points_at
+from slmfleet.router.policy import sure
+from slmfleet.services.pipeline.sessions import Turn
+
+#: Slots that name a thing which several questions can be about.
+REFERENCES: Final = ("order_id", "invoice_id", "product")
+
+#: A route, and what the specialist made of its text.
+Read = tuple[Route, Reading]
+
+
+class Router(Protocol):
+    """Decides which specialists read a text."""
+
+    def route(self, text: str) -> Decision:
+        """Where each request in `text` goes. Raises ModelBroken."""
+        ...
+
+    def route_whole(self, text: str) -> Decision:
+        """Where `text` goes, taken for one request. Raises ModelBroken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """A decision; the turn whose question the text completes, or the passage that it chooses, if it does."""
+
+    decision: Decision
+    completes: Turn | None = None
+    chosen: str | None = None
+
+
+def told(history: Sequence[str], gazetteers: Gazetteers) -> tuple[Turn, ...]:
+    """Turns from what a client says was said, oldest first."""
+    return tuple(Turn(text, _references(exact_slots(text, gazetteers))) for text in history)
+
+
+def route_in_context(router: Router, text: str, turns: Sequence[Turn]) -> Routed:
+    """The decision for `text` after `turns`, oldest first. Raises ModelBroken.
+
+    One of the passages that were offered is chosen by its number or its title. A bare reference completes the
+    question that waits for one. A text that leans on the one before by its form, or that is short and unsure
+    by itself, is routed once more behind the request before it; it stays as it was when that is no surer. A
+    wish for a person is never read otherwise.
+    """
+    decision = router.route(text)
+    if not turns or len(decision.routes) > 1 or decision.routes[0].domain == HAND_OFF:
+        return Routed(decision)
+    before = turns[-1]
+    place = choice(text, [title for _, title in before.choices])
+    if place is not None:
+        ref, title = before.choices[place]
+        domain, _, passage = ref.rpartition("/")
+        route = Route(domain or before.domain, before.routed, title, -len(title) - 1)
+        return Routed(replace(decision, routes=(route,), abstained=False), chosen=passage)
+    if before.waits and bare_reference(text):
+        joined = f"{before.text} {text}"
+        route = Route(before.domain, before.routed, joined, len(text) - len(joined))
+        return Routed(replace(decision, routes=(route,), abstained=False), before)
+    if leans(text) or (elliptical(text) and not sure(decision)):
+        clause = contextual(text, [turn.text for turn in turns])
+        if clause is not None:
+            again = router.route_whole(clause.text)
+            decision = decision.costing(decision.cpu_ms + again.cpu_ms)
+            if sure(again) and again.routes[0].domain != HAND_OFF:
+                route = replace(again.routes[0], start=clause.start)
+                return Routed(replace(again, routes=(route,), cpu_ms=decision.cpu_ms))
+    return Routed(decision)
+
+
+def merged(routed: Routed, read: Sequence[Read]) -> list[Read]:
+    """`read` without what would be said twice: of equal intents the more confident one.
+
+    Equal intents stay apart when both have evidence, but not the same ("express shipping costs ..., and
+    standard shipping ..."), or name different things ("where are #W1 and #W2"). A question that was waited
+    for keeps the intent it had, and a passage that was chosen is the answer.
+    """
+    kept: list[Read] = []
+    for route, reading in read:
+        turn = routed.completes
+        if turn is not None and turn.model == reading.model:
+            reading = replace(reading, intent=turn.intent, confidence=turn.confidence, intent_is_sure=True)
+        if routed.chosen is not None:
+            passages = (PassageMatch(routed.chosen, 1.0),)
+            reading = replace(reading, passages=passages, passage_is_evidence=True, intent_is_sure=False)
+        for index, (other_route, other) in enumerate(kept):
+            if _same(other, reading):
+                better = reading.confidence > other.confidence
+                chosen = (route, reading) if better else (other_route, other)
+                slots = tuple(
+                    sorted({*_in_query(other_route, other), *_in_query(route, reading)}, key=_place)
+                )
+                kept[index] = (
+                    chosen[0],
+                    replace(
+                        chosen[1],
+                        slots=tuple(_moved(slot, -chosen[0].start) for slot in slots),
+                        cpu_ms=reading.cpu_ms + other.cpu_ms,
+                    ),
+                )
+                break
+        else:
+            kept.append((route, reading))
+    return kept
+
+
+def in_query(routed: Routed, text: str, read: Sequence[Read], turns: Sequence[Turn]) -> list[Reading]:
+    """The readings with their slots where they stand in `text`, each lent what only others name.
+
+    What one request of the text names serves those that name nothing of its kind. Then comes what the
+    utterance that a follow-up leans on names, then the newest of `turns` that names any.
+    """
+    placed = [(route, reading, _in_query(route, reading)) for route, reading in read]
+    if routed.completes is not None and not any(
+        slot.name == "order_id" for _, _, own in placed for slot in own
+    ):
+        placed = [(route, reading, (*own, *_bare_number(text))) for route, reading, own in placed]
+    named = dict.fromkeys(pair for _, _, own in placed for pair in _references(own))
+    readings: list[Reading] = []
+    for route, reading, own in placed:
+        carried = [slot for slot in reading.slots if route.start + slot.start < 0]
+        meant = [*named, *_references(carried)]
+        follows = route.start < 0 or points_at(route.text)
+        lent: list[Reference] = []
+        for name in REFERENCES:
+            if any(slot.name == name for slot in own):
+                continue
+            here = [value for kind, value in meant if kind == name]
+            before = next((found for turn in reversed(turns) if (found := _values(turn, name))), [])
+            lent += [Reference(name, value, bool(here) or follows) for value in here or before]
+        readings.append(replace(reading, slots=own, lent=tuple(lent)))
+    return readings
+
+
+def turn_of(
+    text: str,
+    read: Sequence[Read],
+    readings: Sequence[Reading],
+    parts: Sequence[Part],
+    gazetteers: Gazetteers,
+) -> Turn | None:
+    """What to remember of an answered text; None when it left nothing to go on from.
+
+    Of several parts it is the last that waits for a reference, else the last that offers passages, else the
+    last. What any part offers may be chosen, numbers counting through.
+    """
+    references = dict.fromkeys(_references(exact_slots(text, gazetteers)))
+    for reading in readings:
+        references |= dict.fromkeys(_references(reading.slots))
+    if not parts or len(parts) != len(read):
+        return Turn("", tuple(references)) if references else None
+    asking = [index for index, part in enumerate(parts) if part.status == "needs_input"]
+    offers = {index: found for index in asking if (found := _offered(parts[index]))}
+    waiting = [index for index in asking if index not in offers]
+    index = (waiting or [*offers] or [len(parts) - 1])[-1]
+    route, part = read[index][0], parts[index]
+    return Turn(
+        anchor(route.text), tuple(references), part.domain, part.intent, route.confidence, part.confidence,
+        part.model, bool(waiting), tuple(dict.fromkeys(pair for found in offers.values() for pair in found)),
+    )  # fmt: skip
+
+
+def _offered(part: Part) -> list[tuple[str, str]]:
+    return [(one.ref, one.quote) for one in part.evidence if one.kind == "knowledge"]
+
+
+def _same(one: Reading, other: Reading) -> bool:
+    if (one.domain, one.intent) != (other.domain, other.intent):
+        return False
+    ours, theirs = set(_references(one.slots)), set(_references(other.slots))
+    if ours and theirs and ours != theirs:
+        return False
+    both = one.passage_is_evidence and other.passage_is_evidence
+    return not both or one.passages[0].passage_id == other.passages[0].passage_id
+
+
+def _references(slots: Sequence[Slot]) -> tuple[tuple[str, str], ...]:
+    return tuple((slot.name, slot.value) for slot in slots if slot.name in REFERENCES)
+
+
+def _values(turn: Turn, name: str) -> list[str]:
+    return [value for kind, value in turn.references if kind == name]
+
+
+def _in_query(route: Route, reading: Reading) -> tuple[Slot, ...]:
+    """The slots where they stand in the query; those in words of an earlier turn are left out."""
+    moved = (_moved(slot, route.start) for slot in reading.slots)
+    return tuple(slot for slot in moved if slot.start >= 0)
+
+
+def _moved(slot: Slot, by: int) -> Slot:
+    return replace(slot, start=slot.start + by, end=slot.end + by) if by else slot
+
+
+def _place(slot: Slot) -> tuple[int, int, str]:
+    return slot.start, slot.end, slot.name
+
+
+def _bare_number(text: str) -> tuple[Slot, ...]:
+    """A number alone, which only the question before it makes an order's."""
+    found = re.search(r"[A-Za-z]{0,3}\d{4,15}", text)
+    return () if found is None else (Slot("order_id", normal_order_id(found[0]), *found.span()),)

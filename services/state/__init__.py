@@ -1,0 +1,1 @@
+"""What replicas share over Redis: answer cache, sessions, heartbeat, invalidation."""

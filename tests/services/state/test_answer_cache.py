@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from fakes.serving import write_word_shop
+from fakes.sharing import QuotingParts, end, replica_program, sharer, sharing_settings
+
+from slmfleet.models.fleet.config import load_fleet
+from slmfleet.services.embedded.valkey import EmbeddedValkey
+from slmfleet.services.pipeline.pipeline import Query
+from slmfleet.services.schemas import AnswerBody, EvidenceBody
+from slmfleet.services.state.answer_cache import AnswersHere, Entry, models_key, text_key
+from slmfleet.services.state.redis_client import RedisLink
+
+ASKED = "where is a parcel"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_word_shop(tmp_path / "fleet", cacheable="shared")
+    return tmp_path
+
+
+async def test_the_second_asker_gets_what_the_first_one_got(folder: Path, valkey: str) -> None:
+    settings = sharing_settings(folder, valkey)
+    async with sharer(settings) as one, sharer(settings) as two:
+        first = await one.ask(ASKED, session_id="s1")
+        again = await two.ask(f"  {ASKED.upper()} ", session_id="s2")
+        assert (first.cache, again.cache) == ("miss", "hit")
+        differ = {"id", "cache", "cost", "session_id"}
+        assert again.model_dump(exclude=differ) == first.model_dump(exclude=differ)
+        assert again.id != first.id
+        assert (first.session_id, again.session_id) == ("s1", "s2")
+        assert again.cost.latency_ms > 0
+        assert again.cost.cpu_ms != first.cost.cpu_ms
+        assert two.shared.counts.hit == 1
+
+
+async def test_a_hit_is_remembered_in_its_session(folder: Path, valkey: str) -> None:
+    async with sharer(sharing_settings(folder, valkey)) as one:
+        computed = await one.ask(ASKED, session_id="s1")
+        hit = await one.ask(ASKED, session_id="s2")
+        sessions = one.shared.sessions(load_fleet(folder / "fleet"))
+        assert await sessions.turns(None, "s1") == await sessions.turns(None, "s2") != ()
+        assert (computed.cache, hit.cache) == ("miss", "hit")
+        assert (await one.ask(ASKED, session_id="s2")).cache == "bypass"  # a conversation is nobody else's
+
+
+async def test_an_answer_at_hand_takes_no_waiting_and_nobody_else_has_it(folder: Path, valkey: str) -> None:
+    settings = sharing_settings(folder, valkey)
+    async with sharer(settings) as one, sharer(settings) as two:
+        assert one.loaded.pipeline.at_hand(Query(ASKED)) is None
+        computed = await one.ask(ASKED)
+        hit = one.loaded.pipeline.at_hand(Query(f" {ASKED.upper()}"))
+        assert hit is not None
+        assert (hit.text, hit.cache, one.shared.counts.hit) == (computed.text, "hit", 1)
+        assert two.loaded.pipeline.at_hand(Query(ASKED)) is None
+        for more in ({"customer": "ann"}, {"explain": True}, {"history": (ASKED,)}, {"session_id": "s1"}):
+            assert one.loaded.pipeline.at_hand(Query(ASKED, **more)) is None
+        await one.shared.stop()  # nobody waits any more for this replica to know of a change
+        assert one.loaded.pipeline.at_hand(Query(ASKED)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        (ASKED, {"customer": "ann"}),
+        (ASKED, {"explain": True}),
+        (ASKED, {"history": ("how fast is express",)}),
+        ("where is parcel #W7678072", {}),
+        ("where is a parcel for ann@example.com", {}),
+        ("where is a parcel for $20", {}),
+        ("where is the parcel of June 3", {}),
+    ],
+)
+async def test_what_is_somebodys_own_is_neither_kept_nor_found(
+    folder: Path, valkey: str, text: str, more: dict[str, object]
+) -> None:
+    async with sharer(sharing_settings(folder, valkey)) as one:
+        await one.ask(ASKED)
+        for _ in range(2):
+            assert (await one.ask(text, **more)).cache == "bypass"
+        assert one.shared.counts.hit == 0
+        assert len(one.shared.here) == 1
+
+
+@pytest.mark.parametrize("cacheable", ["never", "per_customer"])
+async def test_an_intent_that_is_not_shared_is_not_kept(tmp_path: Path, valkey: str, cacheable: str) -> None:
+    write_word_shop(tmp_path / "fleet", cacheable)
+    async with sharer(sharing_settings(tmp_path, valkey)) as one:
+        assert [(await one.ask(ASKED)).cache for _ in range(2)] == ["bypass", "bypass"]
+
+
+async def test_an_offer_is_for_anyone_and_a_question_for_ones_own_is_not(folder: Path, valkey: str) -> None:
+    async with sharer(sharing_settings(folder, valkey)) as one:
+        body = await one.ask(ASKED)
+        shareable = one.loaded.pipeline._cache._shareable  # type: ignore[union-attr]
+
+        def asking(*evidence: EvidenceBody) -> AnswerBody:
+            part = body.parts[0].model_copy(update={"status": "needs_input", "evidence": list(evidence)})
+            return body.model_copy(update={"status": "needs_input", "parts": [part]})
+
+        title = EvidenceBody(kind="knowledge", ref="shipping/track", quote="track")
+        assert shareable(asking(title))
+        assert not shareable(asking())
+        assert not shareable(asking(title, EvidenceBody(kind="record", ref="recent_orders", quote="#W1")))
+
+
+async def test_a_no_is_kept_for_less_time_and_no_two_entries_end_at_once(
+    folder: Path, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ttls: dict[str, list[float]] = {"yes": [], "no": []}
+    monkeypatch.setattr(
+        AnswersHere,
+        "keep",
+        lambda self, key, entry: ttls["yes" if entry.versions else "no"].append(entry.ttl_s),
+    )
+    async with sharer(sharing_settings(folder, valkey, cache_ttl_s=1_000)) as one:
+        for number in "abcdefgh":
+            await one.ask(f"where is a parcel {number}")
+            assert (await one.ask(f"lorem ipsum {number}")).status == "handed_off"
+        assert (await one.ask("lorem ipsum a")).cache == "hit"
+    assert len(set(ttls["yes"])) == 8
+    assert all(900 <= ttl <= 1_100 for ttl in ttls["yes"])
+    assert all(30 <= ttl <= 60 for ttl in ttls["no"])
+
+
+async def test_an_error_is_never_kept(folder: Path, valkey: str) -> None:
+    async with sharer(sharing_settings(folder, valkey)) as one:
+        for _ in range(2):
+            with pytest.raises(Exception, match="could not read"):
+                await one.ask("explode the parcel")
+        assert len(one.shared.here) == 0
+        assert not one.loaded.pipeline._cache._computing  # type: ignore[union-attr]
+
+
+async def test_of_many_who_ask_at_once_one_is_computed(folder: Path, valkey: str) -> None:
+    async with sharer(sharing_settings(folder, valkey)) as one:
+        answers = await asyncio.gather(*(one.ask("slowly where") for _ in range(20)))
+        assert sorted(answer.cache for answer in answers) == ["hit"] * 19 + ["miss"]
+        assert len({answer.id for answer in answers}) == 20
+
+
+async def test_what_one_computes_in_vain_holds_nobody_up(folder: Path, valkey: str) -> None:
+    write_word_shop(folder / "fleet", "never")
+    async with sharer(sharing_settings(folder, valkey), QuotingParts(slow_s=0.5)) as one:
+        one.loaded.executor._max_workers = 20
+        started = time.monotonic()
+        answers = await asyncio.gather(*(one.ask("slowly where") for _ in range(10)))
+        assert {answer.cache for answer in answers} == {"bypass"}
+        assert time.monotonic() - started < 10 * 0.5
+
+
+async def test_one_who_goes_away_leaves_the_others_their_answer(folder: Path, valkey: str) -> None:
+    async with sharer(sharing_settings(folder, valkey)) as one:
+        leader, *others = [asyncio.ensure_future(one.ask("slowly where")) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        leader.cancel()
+        answers = await asyncio.gather(*others)
+        assert {answer.status for answer in answers} == {"answered"}
+        assert (await one.ask("slowly where")).cache in ("hit", "miss")
+        assert (await one.ask("slowly where")).cache == "hit"
+
+
+def test_of_several_processes_one_computes(folder: Path, valkey: str) -> None:
+    programs = [replica_program(folder, valkey, "slowly where is it") for _ in range(3)]
+    try:
+        assert [program.stdout.readline() for program in programs] == ["up\n"] * 3  # type: ignore[union-attr]
+        (folder / "go").touch()
+        verdicts = [program.stdout.readline().strip() for program in programs]  # type: ignore[union-attr]
+        assert sorted(verdicts) == ["hit", "hit", "miss"]
+    finally:
+        end(programs)
+
+
+async def test_another_bundle_is_another_key(folder: Path, valkey: str) -> None:
+    settings = sharing_settings(folder, valkey)
+    async with sharer(settings) as one:
+        await one.ask(ASKED)
+        (folder / "version").write_text("000000000003")
+        async with sharer(settings) as newer:
+            assert (await newer.ask(ASKED)).cache == "miss"
+        assert (await one.ask(ASKED)).cache == "hit"
+
+
+def test_the_key_tells_apart_all_that_an_answer_depends_on(folder: Path) -> None:
+    fleet = load_fleet(folder / "fleet")
+    models = {"router": "1", "shipping": "2"}
+    keys = [
+        models_key(fleet, models, "en-US"),
+        models_key(fleet, models, "en-GB"),
+        models_key(fleet, {**models, "shipping": "3"}, "en-US"),
+    ]
+    yaml = folder / "fleet" / "fleet.yaml"
+    yaml.write_text(yaml.read_text().replace("Please call", "Do call"))
+    keys.append(models_key(load_fleet(folder / "fleet"), models, "en-US"))
+    assert len(set(keys)) == 4
+    assert text_key("Where  IS it") == text_key("where is it") == text_key("where ｉｓ it")
+    assert len({text_key(text) for text in ("2 days", "3 days", "2 day", "not 2 days", "2days")}) == 5
+
+
+async def test_without_a_server_it_answers_and_keeps_for_itself(folder: Path) -> None:
+    async with sharer(sharing_settings(folder, None)) as one:
+        assert [(await one.ask(ASKED)).cache for _ in range(2)] == ["miss", "hit"]
+        assert one.shared.told() == {}
+
+
+async def test_the_server_may_die_and_come_back(folder: Path, tmp_path: Path) -> None:
+    server = EmbeddedValkey("cache", tmp_path / "valkey")
+    settings = sharing_settings(folder, server.start())
+    try:
+        async with sharer(settings) as one:
+            await one.ask(ASKED, session_id="s")
+            server.kill()
+            assert (await one.ask(ASKED)).cache == "hit"  # its own
+            assert (await one.ask("how fast is express")).cache == "miss"
+            assert (await one.ask("where", session_id="s")).cache == "bypass"  # it remembers the session
+            health = await one.loaded.health()
+            assert health.status == "ok"
+            assert "cannot be reached" in health.checks["redis"]
+            assert one.shared.counts.unreachable >= 1
+            server.start()
+            await one.shared.beat()
+            assert (await one.loaded.health()).checks["redis"] == "ok"
+            assert [(await one.ask(ASKED)).cache for _ in range(2)] == ["miss", "hit"]
+    finally:
+        server.stop()
+
+
+async def test_a_server_that_never_answers_holds_up_one_query_at_most(folder: Path) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    link = RedisLink(f"redis://127.0.0.1:{port}", timeout_s=0.05)
+    started = time.monotonic()
+    for _ in range(50):
+        with pytest.raises(Exception, match="cannot be reached"):
+            await link.call(lambda client: client.ping())
+    assert time.monotonic() - started < 50 * 0.05
+    assert link.failures == 50
+    await link.close()
+    server.close()
+
+
+async def test_an_entry_survives_the_server_unchanged(folder: Path) -> None:
+    async with sharer(sharing_settings(folder, None)) as one:
+        answer = await one.ask(ASKED)
+    entry = Entry(answer, {"shipping": "1:2"}, None, time.time() + 12.5)
+    assert Entry.unpacked(entry.packed()) == entry
+    assert 12 < entry.ttl_s <= 12.5
+    assert entry.domains == ["shipping"]
+
+
+async def test_no_more_is_kept_than_may_be(folder: Path) -> None:
+    here = AnswersHere(2)
+    async with sharer(sharing_settings(folder, None)) as one:
+        answer = await one.ask(ASKED)
+    for key in "abc":
+        here.keep(key, Entry(answer, {}, None, time.time() + 100))
+    here.keep("d", Entry(answer, {}, None, time.time() - 1))
+    assert here.get("d") is None
+    assert len(here) == 2
+    assert here.get("c") is not None
+    here.follow("new")
+    assert len(here) == 0
