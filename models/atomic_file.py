@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to: at the end of the block what lies there takes the place of `path`.
 
     Who reads `path` meanwhile reads what was there before. After an error nothing is left of the new.

@@ -96,7 +96,7 @@ class Decision:
         """Whether the first route is rather right than wrong."""
         return self.routes[0].confidence >= LIKELY
 
-    def costing(self, cpu_ms: float) -> Decision:
+    def with_cost(self, cpu_ms: float) -> Decision:
         """The same decision with what it cost."""
         return replace(self, cpu_ms=cpu_ms)
 
@@ -152,7 +152,7 @@ class Explanation:
     nearest: tuple[Neighbour, ...]
     cpu_ms: float = 0.0
 
-    def costing(self, cpu_ms: float) -> Explanation:
+    def with_cost(self, cpu_ms: float) -> Explanation:
         """The same explanation with what it cost."""
         return replace(self, cpu_ms=cpu_ms)
 
@@ -173,7 +173,7 @@ class Reading:
     passage_is_evidence: bool
     cpu_ms: float = 0.0
     #: What it can be read with besides its own slots.
-    lent: tuple[Reference, ...] = ()
+    inherited_slots: tuple[Reference, ...] = ()
     #: Only when it was asked for.
     explanation: Explanation | None = None
 

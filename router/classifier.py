@@ -63,12 +63,12 @@ class Router:
         decision = self._read(Clause(text[start:end], start, end))
         if len(parts) > 1:
             decision = combine(text, decision, [self._read(part) for part in parts])
-        return decision.costing((time.thread_time() - started) * 1e3)
+        return decision.with_cost((time.thread_time() - started) * 1e3)
 
     def route_whole(self, text: str) -> Decision:
         """Where `text` goes, taken for one request: one pass of the model. Raises as `route` does."""
         started = time.thread_time()
-        return self._read(Clause(text, 0, len(text))).costing((time.thread_time() - started) * 1e3)
+        return self._read(Clause(text, 0, len(text))).with_cost((time.thread_time() - started) * 1e3)
 
     def explain(self, text: str) -> Explanation:
         """Why `text`, taken for one request, goes where it goes. Raises ModelBroken, BundleFault.
@@ -81,7 +81,7 @@ class Router:
         explanation = explain(
             self._score, text, self.card.labels, self.card.threshold, nearest, (HAND_OFF, OUT_OF_SCOPE)
         )
-        return explanation.costing((time.thread_time() - started) * 1e3)
+        return explanation.with_cost((time.thread_time() - started) * 1e3)
 
     def _score(self, texts: Sequence[str]) -> Scored:
         return Scored.of([self._scores(text) for text in texts])

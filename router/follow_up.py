@@ -84,14 +84,14 @@ def points_at(text: str) -> bool:
     return points_back(text) or _POINTS_AT_ORDER.search(text) is not None
 
 
-def leans(text: str) -> bool:
+def depends_on_context(text: str) -> bool:
     """Whether `text` says by its form that it goes on from the question before, however sure its route."""
     if len(words(text)) > LONGEST_FOLLOW_UP or is_courtesy(text):
         return False
     return bare_reference(text) or _LEANS.match(text.strip()) is not None
 
 
-def elliptical(text: str) -> bool:
+def is_elliptical(text: str) -> bool:
     """Whether `text` may be unreadable without the question before it.
 
     Only asked of a text whose route is unsure.
@@ -99,7 +99,11 @@ def elliptical(text: str) -> bool:
     said = words(text)
     if not said or len(said) > LONGEST_FOLLOW_UP or is_courtesy(text):
         return False
-    return leans(text) or points_at(text) or (len(said) <= _LONGEST_FRAGMENT and not opens_request(text))
+    return (
+        depends_on_context(text)
+        or points_at(text)
+        or (len(said) <= _LONGEST_FRAGMENT and not opens_request(text))
+    )
 
 
 def anchor(text: str) -> str:
@@ -118,7 +122,7 @@ def contextual(text: str, history: Sequence[str]) -> Clause | None:
     `clause.text[-clause.start:] == text`. None when there is no such utterance.
     """
     for before in reversed(history):
-        if leans(before) or is_courtesy(before):
+        if depends_on_context(before) or is_courtesy(before):
             continue
         carried = anchor(before)
         return Clause(f"{carried} {text}", -len(carried) - 1, len(text))

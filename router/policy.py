@@ -34,7 +34,7 @@ def decide(
     )
 
 
-def sure(decision: Decision) -> bool:
+def is_confident(decision: Decision) -> bool:
     """Whether the decision sends its text somewhere by itself: to a domain, or to a person."""
     return not decision.abstained and decision.routes[0].domain != OUT_OF_SCOPE
 
@@ -51,7 +51,7 @@ def combine(text: str, whole: Decision, parts: Sequence[Decision]) -> Decision:
     waiting: int | None = None
     for part in parts:
         route = part.routes[0]
-        if sure(part) and route.confidence >= part.threshold:
+        if is_confident(part) and route.confidence >= part.threshold:
             first = first or part
             begin, waiting = (route.start if waiting is None else waiting), None
             routes.append(_reaching(text, route, begin, route.start + len(route.text)))

@@ -12,7 +12,7 @@ from slmfleet.models.inference.classifier import Classifier
 from slmfleet.models.progress import Progress
 from slmfleet.models.text.normalise import without_references
 from slmfleet.models.training.data import Corpus, hold_out
-from slmfleet.models.training.learn import Base, Lesson, learn
+from slmfleet.models.training.learn import Base, TrainingTask, train_classifier
 from slmfleet.models.training.loop import Recipe
 from slmfleet.models.training.neighbours_fit import ROUTER_BYTES, ROUTER_TEMPLATES_PER_LABEL, write_neighbours
 from slmfleet.models.training.recipes import ROUTER
@@ -34,8 +34,8 @@ def train_router(
     labels = [*fleet.domains, HAND_OFF, OUT_OF_SCOPE]
     rows = [replace(row, text=without_references(row.text), spans=None) for row in corpus.train]
     kept, held = hold_out(rows, recipe.held_out)
-    lesson = Lesson(kept, labels, lambda row: row.domain)
-    learned = learn(lesson, recipe, base, folder, progress)
+    lesson = TrainingTask(kept, labels, lambda row: row.domain)
+    learned = train_classifier(lesson, recipe, base, folder, progress)
     # Templates are too easy to calibrate on: rows that people wrote tell how sure the model may be.
     written = [row for row in held if not row.template]
     mixture, threshold = calibrate(

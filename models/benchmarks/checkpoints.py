@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slmfleet.models.atomic_file import whole
+from slmfleet.models.atomic_file import atomic_write
 from slmfleet.models.benchmarks.metrics import Measured, Outcomes
 from slmfleet.models.benchmarks.rows import SUITES_DIR
 from slmfleet.models.benchmarks.task import Task
@@ -39,7 +39,7 @@ class Run:
     parameters: int
 
 
-class Runs:
+class RunStore:
     """The runs kept in a folder."""
 
     def __init__(self, folder: Path, fresh: bool = False) -> None:
@@ -53,7 +53,7 @@ class Runs:
         if self._fresh or not path.is_file():
             return None
         origin, run = read_run(path)
-        return run if origin == made_from(task, seed) else None
+        return run if origin == run_key(task, seed) else None
 
     def keep(self, task: Task, seed: int, run: Run) -> Run:
         """Keep `run` in place of any other of that task and seed; what is returned is what `find` will find.
@@ -61,7 +61,7 @@ class Runs:
         Confidences are kept in single precision, which halves the files.
         """
         arrays: dict[str, Any] = {
-            "made_from": np.array(made_from(task, seed)),
+            "made_from": np.array(run_key(task, seed)),
             "cost": np.array([run.training_s, run.latency_ms, run.bytes, run.parameters]),
         }
         for part in _PARTS:
@@ -70,7 +70,7 @@ class Runs:
                 arrays |= {f"{part}.{name}": _packed(getattr(outcomes, name)) for name in _COLUMNS}
         path = self._path(task, seed)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole(path) as fresh:
+        with atomic_write(path) as fresh:
             np.savez_compressed(fresh, **arrays)
         return read_run(path)[1]
 
@@ -79,7 +79,7 @@ class Runs:
 
 
 def read_run(path: Path) -> tuple[str, Run]:
-    """What a kept run was made from (`made_from`), and the run. Raises DataFault for another file."""
+    """What a kept run was made from (`run_key`), and the run. Raises DataFault for another file."""
     try:
         with np.load(path) as kept:
             found = {name: kept[name] for name in kept.files}
@@ -101,7 +101,7 @@ def _unpacked(found: dict[str, NDArray[Any]], part: str) -> Outcomes | None:
     return Outcomes(*(one.astype(np.float64) if one.dtype == np.float32 else one for one in columns))
 
 
-def made_from(task: Task, seed: int) -> str:
+def run_key(task: Task, seed: int) -> str:
     """What decides a run: the rows of `task`, the seed and the code that trains and reads, as one hash."""
     rows = repr((task.kind, task.train, task.validation, task.test, task.out_of_scope, seed))
     return hashlib.sha256(f"{_ground()}{rows}".encode()).hexdigest()[:32]

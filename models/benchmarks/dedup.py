@@ -13,7 +13,7 @@ def _key(text: str) -> str:
     return fingerprint(text) or text
 
 
-def twins(train: Iterable[SuiteRow], test: Iterable[SuiteRow]) -> list[str]:
+def rows_with_twins(train: Iterable[SuiteRow], test: Iterable[SuiteRow]) -> list[str]:
     """The test texts that have a near-duplicate in training, in order; one each test row."""
     known = {_key(row.text) for row in train}
     return [row.text for row in test if _key(row.text) in known]

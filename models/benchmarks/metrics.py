@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slmfleet.models.benchmarks.ood_scores import SCOPE_SCORES
+from slmfleet.models.benchmarks.ood_scores import OOD_SCORES
 from slmfleet.models.benchmarks.scores import (
     Bools,
     Ints,
@@ -49,8 +49,8 @@ class Outcomes:
     """Arrays by row. `right` and `confidence` are of the best label in scope, or of the whole set of labels.
 
     `accepted`: the reader takes the row for in scope. `truth` and `said` are (n, labels), without columns in
-    a task of one label a row. `spans` is (n, 3): slots marked, read, both. `rivals` is (n, scores), without
-    columns where there are none.
+    a task of one label a row. `spans` is (n, 3): slots marked, read, both. `ood_baselines` is (n, scores),
+    without columns where there are none.
     """
 
     in_scope: Bools
@@ -61,7 +61,7 @@ class Outcomes:
     truth: Bools
     said: Bools
     spans: Ints
-    rivals: Floats
+    ood_baselines: Floats
 
     def take(self, rows: NDArray[np.intp] | Bools) -> Outcomes:
         """Only some rows, or some of them several times."""
@@ -101,14 +101,14 @@ def observe(
     With `change` their texts are changed first; slots then lie elsewhere, and `spans` says nothing.
     """
     found: list[_Outcome] = []
-    rivals: list[Sequence[float]] = []
+    ood_baselines: list[Sequence[float]] = []
     columns = columns_of(task)
     for row in rows:
         text = row.text if change is None else change(row.text)
         if task.kind == "single":
             verdict = reader.read(text)
             found.append(_single(reader, task, row, verdict))
-            rivals.append(verdict.rivals())
+            ood_baselines.append(verdict.ood_baselines())
         elif task.kind == "multi":
             found.append(_multi(reader, row, columns, reader.read(text)))
         else:
@@ -128,8 +128,8 @@ def observe(
         truth=column(5, np.bool_, width),
         said=column(6, np.bool_, width),
         spans=column(7, np.int64, 3),
-        rivals=np.array(rivals or [()] * len(found), dtype=np.float64).reshape(
-            len(found), len(rivals[0]) if rivals else 0
+        ood_baselines=np.array(ood_baselines or [()] * len(found), dtype=np.float64).reshape(
+            len(found), len(ood_baselines[0]) if ood_baselines else 0
         ),
     )
 
@@ -173,11 +173,11 @@ def _multi(reader: Reader, row: SuiteRow, columns: Sequence[str], verdict: Verdi
     said = {
         label
         for label, probability in zip(reader.labels, verdict.probabilities, strict=True)
-        if probability >= verdict.told_from
+        if probability >= verdict.label_threshold
     }
     # The probability of this set, as far as labels stand for themselves.
     likely = verdict.probabilities
-    confidence = float(np.where(likely >= verdict.told_from, likely, 1 - likely).prod())
+    confidence = float(np.where(likely >= verdict.label_threshold, likely, 1 - likely).prod())
     accepted = verdict.inlier >= reader.threshold
     return (
         True,
@@ -243,7 +243,9 @@ def _auroc(rows: Outcomes) -> float:
 
 def _rival(index: int) -> Callable[[Outcomes], float]:
     return lambda rows: (
-        auroc(rows.rivals[:, index], rows.in_scope) if rows.rivals.shape[1] > index else math.nan
+        auroc(rows.ood_baselines[:, index], rows.in_scope)
+        if rows.ood_baselines.shape[1] > index
+        else math.nan
     )
 
 
@@ -277,7 +279,7 @@ def metrics_of(task: Task) -> Mapping[str, Metric]:
                 "oos_recall": _oos_recall,
                 "auroc": _auroc,
             }
-            on_clean |= {f"auroc_{name}": _rival(index) for index, name in enumerate(SCOPE_SCORES)}
+            on_clean |= {f"auroc_{name}": _rival(index) for index, name in enumerate(OOD_SCORES)}
         if any(row.spans for row in task.test):
             on_clean["slot_f1"] = _slot_f1
     elif task.kind == "multi":

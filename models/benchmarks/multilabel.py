@@ -14,12 +14,12 @@ from slmfleet.models.inference.classifier import Classifier
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class LabelThreshold:
     """What makes log-odds of labels into probabilities, and of which one is told, by held-out rows."""
 
     temperature: float = 1.0
     #: The probability from which on a label is told: less than one half, as most labels are rarely meant.
-    told_from: float = 0.5
+    label_threshold: float = 0.5
 
     def probabilities(self, odds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Of labels with log-odds `odds`, in any shape."""
@@ -34,14 +34,14 @@ class ManyReader:
     bytes: int
     parameters: int
     classifier: Classifier
-    cut: Cut
+    cut: LabelThreshold
     threshold: float = 0.0
     exact: ManyReader | None = None
 
     def read(self, text: str) -> Verdict:
         """Each label's own probability; everything is in scope."""
         probabilities = self.cut.probabilities(log_odds(self.classifier, text))
-        return Verdict(probabilities, 1.0, (), told_from=self.cut.told_from)
+        return Verdict(probabilities, 1.0, (), label_threshold=self.cut.label_threshold)
 
     def read_joined(self, text: str) -> tuple[Verdict, ...]:
         """The text as one request."""
@@ -55,14 +55,14 @@ def log_odds(classifier: Classifier, text: str) -> NDArray[np.float64]:
     return (meaning + classifier.lexical.log_odds(corrected)) / 2
 
 
-def fit_cut(odds: NDArray[np.float64], truth: NDArray[np.bool_]) -> Cut:
+def fit_label_threshold(odds: NDArray[np.float64], truth: NDArray[np.bool_]) -> LabelThreshold:
     """The temperature of least cross-entropy over all labels of held-out rows, both (rows, labels), and the
     probability that gives those rows the highest micro F1."""
     tried = np.geomspace(0.25, 4.0, 49)
     sign = np.where(truth, 1.0, -1.0)
     losses = [np.logaddexp(0, -sign * odds / temperature).mean() for temperature in tried]
     temperature = float(tried[int(np.argmin(losses))])
-    likely = Cut(temperature).probabilities(odds)
+    likely = LabelThreshold(temperature).probabilities(odds)
     froms = np.linspace(0.05, 0.95, 37)
-    scores = [micro_f1(truth, likely >= told_from) for told_from in froms]
-    return Cut(temperature, float(froms[int(np.argmax(scores))]))
+    scores = [micro_f1(truth, likely >= label_threshold) for label_threshold in froms]
+    return LabelThreshold(temperature, float(froms[int(np.argmax(scores))]))

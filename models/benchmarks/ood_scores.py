@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from slmfleet.models.inference.encoder import Encoding
 from slmfleet.models.inference.numerics import softmax
 
-SCOPE_SCORES: Final = ("softmax", "energy", "nearest", "mahalanobis")
+OOD_SCORES: Final = ("softmax", "energy", "nearest", "mahalanobis")
 #: Share of the identity in the covariance: fewer utterances than dimensions leave it singular.
 _SHRINKAGE = 0.1
 
 
-class ScopeScores:
+class OodScores:
     """Scores from the training embeddings `vectors` (n, 384) and their labels `owners` (n,), in scope."""
 
     def __init__(self, vectors: NDArray[np.floating], owners: NDArray[np.integer], labels: int) -> None:
@@ -39,7 +39,7 @@ class ScopeScores:
         self._precision = np.linalg.inv(mixed)
 
     def of(self, encoding: Encoding) -> Sequence[float]:
-        """One value a name of SCOPE_SCORES; higher is more in scope."""
+        """One value a name of OOD_SCORES; higher is more in scope."""
         logits = np.asarray(encoding.intent, dtype=np.float64)
         inside = logits[: self._labels]
         vector = np.asarray(encoding.embedding, dtype=np.float64)

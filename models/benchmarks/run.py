@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 
 from slmfleet.models.benchmarks.bootstrap import RESAMPLES, intervals
-from slmfleet.models.benchmarks.checkpoints import Run, Runs
+from slmfleet.models.benchmarks.checkpoints import Run, RunStore
 from slmfleet.models.benchmarks.metrics import Measured, metrics_of, observe, ranking
 from slmfleet.models.benchmarks.report import write_report
 from slmfleet.models.benchmarks.result import Cost, Curve, Measure, Published, SuiteResult, TaskResult
@@ -40,7 +40,7 @@ def evaluate_suite(
     cache: Path,
     bar: Bars,
     trainer: Trainer | None = None,
-    runs: Runs | None = None,
+    runs: RunStore | None = None,
 ) -> SuiteResult:
     """Measure the suite of that name, on readers of `trainer` (the shipped one by default).
 
@@ -76,7 +76,7 @@ def run_suite(
     trainer: Trainer,
     bar: Bars,
     resamples: int = RESAMPLES,
-    runs: Runs | None = None,
+    runs: RunStore | None = None,
 ) -> SuiteResult:
     """Train and measure every task of `suite` with seeds 0 to `seeds` - 1.
 
@@ -100,7 +100,9 @@ def run_suite(
     )
 
 
-def _runs_of(tasks: Sequence[Task], seed: int, trainer: Trainer, bar: Bars, runs: Runs | None) -> list[Run]:
+def _runs_of(
+    tasks: Sequence[Task], seed: int, trainer: Trainer, bar: Bars, runs: RunStore | None
+) -> list[Run]:
     """What one reader makes of each of `tasks`, in their order."""
     if runs is not None:
         kept = [run for task in tasks if (run := runs.find(task, seed)) is not None]

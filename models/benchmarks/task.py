@@ -98,17 +98,17 @@ class Verdict:
     """What a reader makes of one text.
 
     `probabilities` (labels,) are calibrated and belong to `Reader.labels`, out of scope included where the
-    reader has a label for it; in a `multi` task each stands for itself and is told from `told_from` on.
-    `inlier` says how much in scope the text is (higher is more), in the unit of `Reader.threshold`; `rivals`
-    computes the same by the scores of scope_scores.SCOPE_SCORES, where the reader has them; it is no part of
-    reading.
+    reader has a label for it; in a `multi` task each label stands for itself and is reported from
+    `label_threshold` on. `inlier` says how much in scope the text is (higher is more), in the unit of `Reader.threshold`;
+    `ood_baselines` computes the same by the scores of ood_scores.OOD_SCORES, where the reader has them; it is
+    not part of reading.
     """
 
     probabilities: NDArray[np.float64]
     inlier: float
     slots: tuple[Slot, ...]
-    rivals: Callable[[], Sequence[float]] = tuple
-    told_from: float = 0.5
+    ood_baselines: Callable[[], Sequence[float]] = tuple
+    label_threshold: float = 0.5
 
 
 class Reader(Protocol):

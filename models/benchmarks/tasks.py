@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from slmfleet.models.benchmarks.dedup import twins, without_twins
+from slmfleet.models.benchmarks.dedup import rows_with_twins, without_twins
 from slmfleet.models.benchmarks.published import Published, load_published
 from slmfleet.models.benchmarks.rows import SUITES_DIR, SourceRow, read_note, read_rows
 from slmfleet.models.benchmarks.task import Kind, Suite, SuiteRow, Task
@@ -62,7 +62,7 @@ def make_task(
         out_of_scope=out_of_scope,
         reader=reader or name,
         dropped=len(learnt) - len(kept),
-        twins=len(twins(learnt, tested)),
+        twins=len(rows_with_twins(learnt, tested)),
         published=published.figures_of(suite, name),
         goals=published.goals_of(suite, name),
     )

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slmfleet.models.benchmarks.dedup import without_twins
-from slmfleet.models.benchmarks.multilabel import ManyReader, fit_cut, log_odds
-from slmfleet.models.benchmarks.ood_scores import ScopeScores
+from slmfleet.models.benchmarks.multilabel import ManyReader, fit_label_threshold, log_odds
+from slmfleet.models.benchmarks.ood_scores import OodScores
 from slmfleet.models.benchmarks.rows import SUITES_DIR, read_rows
 from slmfleet.models.benchmarks.task import Reader, SuiteRow, Task, Trainer, Verdict
 from slmfleet.models.benchmarks.tasks import NLUPP_TRAIN_FOLDS
@@ -32,7 +32,7 @@ from slmfleet.models.text.normalise import fingerprint
 from slmfleet.models.text.slots import BOUNDARY
 from slmfleet.models.training.data import Row
 from slmfleet.models.training.distill import distilled_base
-from slmfleet.models.training.learn import Base, Lesson, learn, signals_of
+from slmfleet.models.training.learn import Base, TrainingTask, signals_of, train_classifier
 from slmfleet.models.training.loop import Recipe, passes
 from slmfleet.models.training.mixture_fit import NOWHERE, fit_mixture
 from slmfleet.models.training.recipes import ROUTER, ROUTER_BASE
@@ -73,7 +73,7 @@ class TrainedReader:
     classifier: Classifier
     in_scope: int
     slot_labels: list[str]
-    rivals: ScopeScores | None = None
+    ood_baselines: OodScores | None = None
     exact: TrainedReader | None = None
 
     @cached_property
@@ -86,8 +86,8 @@ class TrainedReader:
         best = int(np.argmax(scores.probabilities[: self.in_scope]))
         inlier = self.classifier.mixture.confidence(scores.signals, scores.probabilities, best)
         slots = tuple(self._tagger.slots(text, scores.encoding, scores.best))
-        rivals = partial(self.rivals.of, scores.encoding) if self.rivals else tuple
-        return Verdict(scores.probabilities, inlier, slots, rivals)
+        ood_baselines = partial(self.ood_baselines.of, scores.encoding) if self.ood_baselines else tuple
+        return Verdict(scores.probabilities, inlier, slots, ood_baselines)
 
     def read_joined(self, text: str) -> tuple[Verdict, ...]:
         """One verdict a request; requests begin where the slot head says."""
@@ -136,30 +136,30 @@ class SuiteTrainer:
         if task.tests_scope:
             rows += [replace(row, domain=outside) for row in _generic(task, seed)]
         scoped = [row for row in rows if row.domain == outside]
-        lesson = Lesson(rows, [*task.labels, *([outside] if scoped else [])], lambda row: row.domain)
+        lesson = TrainingTask(rows, [*task.labels, *([outside] if scoped else [])], lambda row: row.domain)
         recipe = replace(self._recipe, seed=seed)
         held = [_row(row) for row in task.validation]
         with tempfile.TemporaryDirectory() as folder:
             where = Path(folder)
             if held:
-                learned = learn(lesson, recipe, self._base, where, progress)
+                learned = train_classifier(lesson, recipe, self._base, where, progress)
                 heard = [signals_of(learned.classifier, lesson, held)]
             else:
                 few = len(task.train) < _FEW_ROWS
                 heard = []
                 for fold in range(_FOLDS if few and task.tests_scope else 1):
                     tried, held = _leave_out(task, lesson, few, seed, fold)
-                    learned = learn(tried, recipe, self._base, where, progress)
+                    learned = train_classifier(tried, recipe, self._base, where, progress)
                     heard.append(signals_of(learned.classifier, tried, held))
                 if few:
-                    learned = learn(lesson, recipe, self._base, where, progress)
+                    learned = train_classifier(lesson, recipe, self._base, where, progress)
             mixture, threshold = _calibrate(heard, len(task.labels))
-            rivals = _rivals(learned.classifier, lesson, task) if task.tests_scope else None
+            ood_baselines = _rivals(learned.classifier, lesson, task) if task.tests_scope else None
             reader = TrainedReader(
                 lesson.labels, threshold, size_bytes(where), learned.parameters,
-                Classifier.load(where, mixture), len(task.labels), learned.slot_labels, rivals,
+                Classifier.load(where, mixture), len(task.labels), learned.slot_labels, ood_baselines,
             )  # fmt: skip
-            exact = replace(reader, classifier=learned.exact(where, mixture), rivals=None)
+            exact = replace(reader, classifier=learned.exact(where, mixture), ood_baselines=None)
             return replace(reader, exact=exact)
 
     def _train_many(self, task: Task, seed: int, base: Base, progress: Progress) -> ManyReader:
@@ -168,17 +168,17 @@ class SuiteTrainer:
         recipe = replace(self._recipe, seed=seed, epochs=epochs, contrast=0.0, join_share=0.0)
         rows = [Row(row.text, "", None, None, row.spans, "suite") for row in task.train]
         labels_of = {id(row): source.labels for row, source in zip(rows, task.train, strict=True)}
-        lesson = Lesson(rows, task.labels, lambda row: None, labels_of=lambda row: labels_of[id(row)])
+        lesson = TrainingTask(rows, task.labels, lambda row: None, labels_of=lambda row: labels_of[id(row)])
         held = random.Random(seed).sample(rows, round(_HELD_OUT_MULTI * len(rows)))  # noqa: S311 - no secret
         with tempfile.TemporaryDirectory() as folder:
             where = Path(folder)
-            tried = learn(lesson.without(held), recipe, base, where, progress)
+            tried = train_classifier(lesson.without(held), recipe, base, where, progress)
             odds = np.stack([log_odds(tried.classifier, row.text) for row in held])
             truth = np.array([[label in labels_of[id(row)] for label in task.labels] for row in held])
-            learned = learn(lesson, recipe, base, where, progress)
+            learned = train_classifier(lesson, recipe, base, where, progress)
             reader = ManyReader(
                 task.labels, size_bytes(where), learned.parameters, learned.classifier,
-                fit_cut(odds, truth),
+                fit_label_threshold(odds, truth),
             )  # fmt: skip
             return replace(reader, exact=replace(reader, classifier=learned.exact(where, Mixture())))
 
@@ -217,14 +217,16 @@ def _generic(task: Task, seed: int) -> list[Row]:
     return [_row(row) for row in without_twins(chosen, task.test)]
 
 
-def _rivals(classifier: Classifier, lesson: Lesson, task: Task) -> ScopeScores:
+def _rivals(classifier: Classifier, lesson: TrainingTask, task: Task) -> OodScores:
     rows = [row for row in lesson.rows if row.domain in task.labels]
     vectors = np.stack([classifier.encoder.encode(row.text).embedding for row in rows])
     owners = np.array([task.labels.index(row.domain) for row in rows])
-    return ScopeScores(vectors, owners, len(task.labels))
+    return OodScores(vectors, owners, len(task.labels))
 
 
-def _leave_out(task: Task, lesson: Lesson, few: bool, seed: int, fold: int = 0) -> tuple[Lesson, list[Row]]:
+def _leave_out(
+    task: Task, lesson: TrainingTask, few: bool, seed: int, fold: int = 0
+) -> tuple[TrainingTask, list[Row]]:
     """The lesson without the rows to calibrate on, and those rows; other folds leave out others.
 
     Where scope is tested, every fourth label is left out whole: to the model their rows are out of scope and

@@ -88,7 +88,7 @@ class Specialist:
         started = time.thread_time()
         nearest = self._neighbours.nearest(self._scores(text).encoding.embedding, NEAREST)
         explanation = explain(self._score, text, self.card.labels, self.card.threshold, nearest)
-        return explanation.costing((time.thread_time() - started) * 1e3)
+        return explanation.with_cost((time.thread_time() - started) * 1e3)
 
     def _score(self, texts: Sequence[str]) -> Scored:
         return Scored.of([self._scores(text) for text in texts])

@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-from slmfleet.models.atomic_file import whole
+from slmfleet.models.atomic_file import atomic_write
 from slmfleet.models.inference.encoder import MAX_TOKENS, read_tokens
 from slmfleet.models.progress import Progress
 from slmfleet.models.training.augment import with_typo
@@ -56,7 +56,7 @@ def distilled_base(
     _imitate(student, tokenizer, texts, recipe, progress)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
-    with whole(folder / "weights.pt") as fresh:
+    with atomic_write(folder / "weights.pt") as fresh:
         torch.save(student.bert.state_dict(), fresh)
     return tokenizer, student.bert.state_dict()
 

@@ -36,7 +36,7 @@ Base = tuple[Tokenizer, dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingTask:
     """What is learned: rows, the labels in order, which label a row has, and the passages that may answer.
 
     Where a row may have any number of labels, `labels_of` says which.
@@ -49,7 +49,7 @@ class Lesson:
     passage_places: Mapping[str, int] = field(default_factory=dict)
     labels_of: Callable[[Row], Sequence[str]] | None = None
 
-    def without(self, rows: Sequence[Row]) -> Lesson:
+    def without(self, rows: Sequence[Row]) -> TrainingTask:
         """The same lesson without some rows."""
         left_out = {id(row) for row in rows}
         kept = [row for row in self.rows if id(row) not in left_out]
@@ -57,7 +57,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Learned:
+class TrainedClassifier:
     """A trained classifier as it will be served, not yet calibrated; the network is there for comparisons."""
 
     classifier: Classifier
@@ -79,7 +79,9 @@ class Learned:
         return Classifier(encoder, mine.spelling, mine.lexical, mixture, mine.tagging)
 
 
-def learn(lesson: Lesson, recipe: Recipe, base: Base, folder: Path, progress: Progress) -> Learned:
+def train_classifier(
+    lesson: TrainingTask, recipe: Recipe, base: Base, folder: Path, progress: Progress
+) -> TrainedClassifier:
     """Train on every row of `lesson` and write graph, tokenizer and head into `folder`."""
     seed_everything(recipe.seed)
     tokenizer, weights = base
@@ -106,10 +108,12 @@ def learn(lesson: Lesson, recipe: Recipe, base: Base, folder: Path, progress: Pr
     tagging = _tagging(lesson, tokenizer, marks, place)
     classifier = Classifier(encoder, Spelling.of(texts, encoder.words()), lexical, Mixture(), tagging)
     classifier.save_head(folder / HEAD_FILE)
-    return Learned(classifier, network, marks)
+    return TrainedClassifier(classifier, network, marks)
 
 
-def _tagging(lesson: Lesson, tokenizer: Tokenizer, marks: Sequence[str], place: Mapping[str, int]) -> Tagging:
+def _tagging(
+    lesson: TrainingTask, tokenizer: Tokenizer, marks: Sequence[str], place: Mapping[str, int]
+) -> Tagging:
     """What the marked rows of the lesson say of tags."""
     rows: list[tuple[int | None, list[int]]] = []
     for row in lesson.rows:
@@ -122,7 +126,7 @@ def _tagging(lesson: Lesson, tokenizer: Tokenizer, marks: Sequence[str], place: 
 
 
 def signals_of(
-    classifier: Classifier, lesson: Lesson, rows: Sequence[Row]
+    classifier: Classifier, lesson: TrainingTask, rows: Sequence[Row]
 ) -> tuple[list[Signals], NDArray[np.int64]]:
     """What the classifier makes of rows that it was not trained on, and their label indices or NOWHERE."""
     place = {label: index for index, label in enumerate(lesson.labels)}

@@ -23,7 +23,7 @@ from slmfleet.models.progress import Progress
 from slmfleet.models.training.calibrate import MIN_ROWS, threshold_for_error
 from slmfleet.models.training.data import Corpus, Row, digest, hold_out, with_phrases
 from slmfleet.models.training.evaluate import specialist_metrics
-from slmfleet.models.training.learn import Base, Lesson, learn, signals_of
+from slmfleet.models.training.learn import Base, TrainingTask, signals_of, train_classifier
 from slmfleet.models.training.loop import Recipe, passes
 from slmfleet.models.training.mixture_fit import fit_mixture
 from slmfleet.models.training.neighbours_fit import SPECIALIST_BYTES, write_neighbours
@@ -117,10 +117,10 @@ def train_specialist(
             )
     kept, held = hold_out(rows, recipe.held_out)
     place = {passage.id: index for index, passage in enumerate(domain.passages)}
-    lesson = Lesson(
+    lesson = TrainingTask(
         kept, labels, lambda row: row.intent, [passage_text(passage) for passage in domain.passages], place
     )
-    learned = learn(lesson, recipe, base, folder, progress)
+    learned = train_classifier(lesson, recipe, base, folder, progress)
     known = [row for row in held if row.intent is not None]
     mixture, threshold = calibrate(learned.classifier, lesson, known, MAX_WRONG_INTENT_RATE, len(labels))
     classifier = Classifier.load(folder, mixture)
@@ -153,7 +153,7 @@ def train_specialist(
 
 def calibrate(
     classifier: Classifier,
-    lesson: Lesson,
+    lesson: TrainingTask,
     held: Sequence[Row],
     max_wrong_rate: float,
     trusted: int,

@@ -10,18 +10,18 @@ from pydantic import ValidationError
 
 from slmfleet.models.errors import InvalidQuery
 from slmfleet.services.pipeline.assembly import load_pipeline
-from slmfleet.services.pipeline.default_parts import ShippedParts
+from slmfleet.services.pipeline.default_parts import DefaultFactory
 from slmfleet.services.pipeline.pipeline import Query
 from slmfleet.services.schemas import AnswerBody, QueryBody
 from slmfleet.services.settings import Settings
 
 
-def answer_here(settings: Settings, text: str, token: str | None, explain: bool = False) -> AnswerBody:
-    """The answer to `text`, asked by the customer of `token`. Raises as `converse_here` does."""
-    return converse_here(settings, [text], token, explain)[0]
+def ask_locally(settings: Settings, text: str, token: str | None, explain: bool = False) -> AnswerBody:
+    """The answer to `text`, asked by the customer of `token`. Raises as `converse_locally` does."""
+    return converse_locally(settings, [text], token, explain)[0]
 
 
-def converse_here(
+def converse_locally(
     settings: Settings, texts: Sequence[str], token: str | None, explain: bool = False
 ) -> list[AnswerBody]:
     """The answers to `texts`, the turns of one conversation with the customer of `token`.
@@ -36,7 +36,7 @@ def converse_here(
         raise InvalidQuery(
             "text", f"text: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
         ) from None
-    parts = ShippedParts()
+    parts = DefaultFactory()
     customer = parts.customer_of(settings)(token) if token else None
     session = "here" if len(bodies) > 1 else None
     with ThreadPoolExecutor(1) as executor:

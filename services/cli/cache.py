@@ -9,7 +9,7 @@ import typer
 
 from slmfleet.models.errors import SettingsFault
 from slmfleet.models.progress import counted
-from slmfleet.services.cli.options import FleetOption, JsonOption, plainly
+from slmfleet.services.cli.options import FleetOption, JsonOption, report_errors
 from slmfleet.services.cli.progress_bars import bars
 from slmfleet.services.settings import load_settings
 
@@ -21,7 +21,7 @@ def show(fleet: FleetOption = None, as_json: JsonOption = False) -> None:
     """Entries and hits by domain, and the memory they take."""
     from slmfleet.services.state import cache_admin as cache_contents
 
-    with plainly():
+    with report_errors():
         contents = cache_contents.show(load_settings(fleet_dir=fleet))
         print(contents.model_dump_json(indent=2) if as_json else cache_contents.printed(contents))
 
@@ -37,7 +37,7 @@ def evict(
     """Have answers forgotten, by every replica."""
     from slmfleet.services.state import cache_admin as cache_contents
 
-    with plainly():
+    with report_errors():
         if everything == (domain is not None or text is not None):
             raise SettingsFault("say what is to be forgotten: --domain, --text or both; or --all")
         count = cache_contents.evict(load_settings(fleet_dir=fleet), domain, text)
@@ -53,7 +53,7 @@ def measure(
     """Ask pairs of questions that a cache must tell apart, and paraphrases: wrong hits, and hit rates."""
     from slmfleet.services.evaluation.bench import cache_correctness as cache_measure
 
-    with plainly(), bars() as bar:
+    with report_errors(), bars() as bar:
         result = cache_measure.measure(load_settings(fleet_dir=fleet), pairs, counted(bar("asking"), pairs))
     print(result.model_dump_json(indent=2) if as_json else cache_measure.printed(result))
     if result.wrong:
@@ -70,7 +70,7 @@ def bench(
     """Time a kept answer against a route that does nothing, and queries whose cache's server is down."""
     from slmfleet.services.evaluation.bench import cache as cache_bench
 
-    with plainly(), bars() as bar:
+    with report_errors(), bars() as bar:
         tick = counted(bar("asking"), requests + requests // 2)
         result = cache_bench.bench(load_settings(fleet_dir=fleet), url, requests, tick)
     print(result.model_dump_json(indent=2) if as_json else cache_bench.printed(result))

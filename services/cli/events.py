@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from slmfleet.models.errors import SettingsFault, SlmfleetError, Unreachable
-from slmfleet.services.cli.options import FleetOption, JsonOption, errors, plainly
+from slmfleet.services.cli.options import FleetOption, JsonOption, report_errors, stderr
 from slmfleet.services.settings import load_settings
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def consume(
     from slmfleet.services.events import consumer
     from slmfleet.services.events.brokers.for_url import transport_for
 
-    with plainly():
+    with report_errors():
         settings = load_settings(fleet_dir=fleet, broker_url=broker)
         if document:
             given = settings.broker_url
@@ -68,7 +68,7 @@ def consume(
                 settings, None if in_process else gateway, host, port, lambda line: print(line, flush=True)
             )
         except Unreachable as error:
-            errors.print(str(error), markup=False, style="red")
+            stderr.print(str(error), markup=False, style="red")
             code = consumer.RESTART
         print("finished what was in hand" if code == consumer.STOPPED else "stopped", flush=True)
         raise typer.Exit(code)
@@ -97,7 +97,7 @@ def publish(
     from slmfleet.services.events.dead_letters import DeadLetter
     from slmfleet.services.validation import validate
 
-    with plainly():
+    with report_errors():
         if [text, knowledge, order].count(None) != 2:
             raise SettingsFault("publish a question, or --knowledge DOMAIN, or --order ID: one of them")
         attributes = {"source": source, "id": event_id, "traceparent": traceparent}
@@ -105,24 +105,24 @@ def publish(
         settings = load_settings(broker_url=broker)
         if text is None:
             if knowledge is not None:
-                change = events.made(events.KNOWLEDGE_CHANGED, {"domain": knowledge}, **given)
+                change = events.make_event(events.KNOWLEDGE_CHANGED, {"domain": knowledge}, **given)
                 events.data_of(change, events.KnowledgeChangedData)
             else:
-                change = events.made(events.ORDER_CHANGED, {"order_id": order}, **given)
+                change = events.make_event(events.ORDER_CHANGED, {"order_id": order}, **given)
                 events.data_of(change, events.OrderChangedData)
             event_commands.publish(settings, change)
             _published(events.STREAM_OF[change.get_type()], change.get_id(), as_json)
             return
         data = {"text": text, "token": token, "session_id": session}
         query = validate(events.QueryData, {name: value for name, value in data.items() if value is not None})
-        event = events.made(events.QUERY_RECEIVED, query, **given)
+        event = events.make_event(events.QUERY_RECEIVED, query, **given)
         if not wait:
             event_commands.publish(settings, event)
             _published(events.QUERIES, event.get_id(), as_json)
             return
         outcome = event_commands.ask(settings, event, timeout_s)
     if outcome is None:
-        errors.print(f"no answer within {timeout_s:g} s; is `slmfleet consume` running?", style="red")
+        stderr.print(f"no answer within {timeout_s:g} s; is `slmfleet consume` running?", style="red")
         raise typer.Exit(1)
     if isinstance(outcome, DeadLetter):
         print(outcome.model_dump_json(indent=2) if as_json else _told(outcome))
@@ -142,7 +142,7 @@ def list_letters(broker: BrokerOption = None, as_json: JsonOption = False) -> No
     """Every event that could not be dealt with, and why."""
     from slmfleet.services.events import app as event_commands
 
-    with plainly():
+    with report_errors():
         letters = event_commands.dead_letters(load_settings(broker_url=broker))
     if as_json:
         print(json.dumps([letter.model_dump(mode="json") for letter in letters], indent=2))
@@ -166,7 +166,7 @@ def show(letter: LetterArgument, broker: BrokerOption = None, as_json: JsonOptio
     """One event that could not be dealt with, as it came."""
     from slmfleet.services.events import app as event_commands
 
-    with plainly():
+    with report_errors():
         found = event_commands.dead_letter(load_settings(broker_url=broker), letter)
     print(found.model_dump_json(indent=2) if as_json else _told(found))
 
@@ -183,7 +183,7 @@ def replay(
     """Publish dead events again, as they came, and remove their letters."""
     from slmfleet.services.events import app as event_commands
 
-    with plainly():
+    with report_errors():
         if bool(letters) == everything:
             raise SettingsFault("name the dead letters to replay, or say --all")
         settings = load_settings(broker_url=broker)
@@ -202,7 +202,7 @@ def replay(
     else:
         print(f"{len(replayed)} replayed")
         for why in refused.values():
-            errors.print(why, markup=False, style="red")
+            stderr.print(why, markup=False, style="red")
     if refused:
         raise typer.Exit(1)
 

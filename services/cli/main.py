@@ -13,7 +13,7 @@ from rich.console import Console
 from slmfleet.models.errors import FleetFault, SettingsFault, SlmfleetError
 from slmfleet.services.cli import cache as cache_cli
 from slmfleet.services.cli import events as cli_events
-from slmfleet.services.cli.options import FleetOption, JsonOption, errors, plainly
+from slmfleet.services.cli.options import FleetOption, JsonOption, report_errors, stderr
 from slmfleet.services.cli.progress_bars import bars
 from slmfleet.services.settings import Settings, load_settings
 
@@ -46,7 +46,7 @@ def up(
     """Serve the fleet on this machine until interrupted."""
     from slmfleet.services.serve.up import serve_fleet
 
-    with plainly():
+    with report_errors():
         settings = load_settings(
             fleet_dir=fleet, host=host, port=port, placement=placement, redis_url=redis, broker_url=broker
         )
@@ -63,11 +63,11 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Answer one question here, without a server, or several as one conversation."""
-    from slmfleet.services.cli.ask import converse_here
+    from slmfleet.services.cli.ask import converse_locally
     from slmfleet.services.cli.render import render_answer
 
-    with plainly():
-        bodies = converse_here(load_settings(fleet_dir=fleet), text, token)
+    with report_errors():
+        bodies = converse_locally(load_settings(fleet_dir=fleet), text, token)
     if as_json:
         told = [body.model_dump_json(indent=2) for body in bodies]
         print(told[0] if len(told) == 1 else "[\n" + ",\n".join(told) + "\n]")
@@ -86,11 +86,11 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Explain a decision: which words weigh, what would flip it, what it was learned from."""
-    from slmfleet.services.cli.ask import answer_here
+    from slmfleet.services.cli.ask import ask_locally
     from slmfleet.services.cli.render import render_explanations
 
-    with plainly():
-        told = answer_here(load_settings(fleet_dir=fleet), text, None, explain=True).explanation
+    with report_errors():
+        told = ask_locally(load_settings(fleet_dir=fleet), text, None, explain=True).explanation
         assert told is not None
         if as_json:
             print(told.model_dump_json(indent=2))
@@ -106,7 +106,7 @@ def train(
     fleet: FleetOption = None,
 ) -> None:
     """Train specialists and router from utterances and knowledge (needs the extra `train`)."""
-    with plainly():
+    with report_errors():
         settings = load_settings(fleet_dir=fleet)
         _training()(settings.fleet_dir, settings.state_dir / "training", domain)
 
@@ -131,15 +131,15 @@ def evaluate(
     """Measure the router and every specialist on rows they were never trained on."""
     from slmfleet.services.evaluation.fleet import evaluation, tables
 
-    with plainly():
+    with report_errors():
         settings = load_settings(fleet_dir=fleet)
         folder = settings.fleet_dir
         if suite not in (None, SHOP):
-            from slmfleet.models.benchmarks.checkpoints import Runs
+            from slmfleet.models.benchmarks.checkpoints import RunStore
             from slmfleet.models.benchmarks.run import evaluate_suite, show_suite
 
             cache = settings.state_dir / "training"
-            runs = Runs(report or settings.state_dir / "suites", fresh)
+            runs = RunStore(report or settings.state_dir / "suites", fresh)
             with bars() as bar:
                 found = evaluate_suite(suite, seeds, folder, cache, bar, runs=runs)
             show_suite(found, as_json, report)
@@ -172,7 +172,7 @@ def bench(
     from slmfleet.services.evaluation.bench import load as benching
     from slmfleet.services.evaluation.bench import models as bench_models
 
-    with plainly():
+    with report_errors():
         settings = load_settings(fleet_dir=fleet)
         loaded = load_fleet(settings.fleet_dir)
         texts = benching.bench_texts(load_corpus(loaded))
@@ -212,7 +212,7 @@ def compare(
     from slmfleet.services.evaluation.compare.report import Prices, printed
     from slmfleet.services.evaluation.compare.run import compare as compared
 
-    with plainly():
+    with report_errors():
         settings = load_settings(fleet_dir=fleet, price_core_hour=price_core_hour)
         with bars(auto_refresh=False) as bar:
             result = compared(
@@ -246,11 +246,11 @@ def check(fleet: FleetOption = None) -> None:
         load_models(loaded)
     except FleetFault as error:
         for fault in error.faults:
-            errors.print(str(fault), markup=False)
-        errors.print(f"{len(error.faults)} fault{'s' if len(error.faults) > 1 else ''}", style="red")
+            stderr.print(str(fault), markup=False)
+        stderr.print(f"{len(error.faults)} fault{'s' if len(error.faults) > 1 else ''}", style="red")
         raise typer.Exit(2) from None
     except SlmfleetError as error:
-        errors.print(str(error), markup=False)
+        stderr.print(str(error), markup=False)
         raise typer.Exit(2) from None
     passages = sum(len(domain.passages) for domain in loaded.domains.values())
     intents = sum(len(domain.config.intents) for domain in loaded.domains.values())
@@ -266,18 +266,18 @@ def token(
     fleet: FleetOption = None,
 ) -> None:
     """Print a signed customer token of the demonstration issuer."""
-    from slmfleet.services.pipeline.default_parts import ShippedParts
+    from slmfleet.services.pipeline.default_parts import DefaultFactory
 
-    with plainly():
+    with report_errors():
         settings: Settings = load_settings(fleet_dir=fleet)
-        print(ShippedParts().token_for(settings, customer))
+        print(DefaultFactory().token_for(settings, customer))
 
 
 def _training() -> Callable[[Path, Path, str | None], None]:
     try:
         from slmfleet.services.cli.train import train_fleet
     except ModuleNotFoundError as error:
-        errors.print(f"training needs {error.name}: install the extra with pip install 'slmfleet[train]'")
+        stderr.print(f"training needs {error.name}: install the extra with pip install 'slmfleet[train]'")
         raise typer.Exit(2) from None
     return train_fleet
 

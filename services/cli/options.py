@@ -16,14 +16,14 @@ FleetOption = Annotated[
     Path | None, typer.Option("--fleet", help="The retailer's folder; the demonstration shop by default.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
+stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 @contextmanager
-def plainly() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """A fault is told in its own words, without a traceback; exit code 2."""
     try:
         yield
     except SlmfleetError as error:
-        errors.print(str(error), markup=False, style="red")
+        stderr.print(str(error), markup=False, style="red")
         raise typer.Exit(2) from None

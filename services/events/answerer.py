@@ -33,7 +33,7 @@ _SETTLE_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Request:
     """A question of the queue, and the trace that it belongs to."""
 
     data: QueryData
@@ -41,7 +41,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejected:
     """It will never be answered."""
 
     reason: Reason
@@ -63,13 +63,13 @@ class Unavailable:
     after_s: float = 0.0
 
 
-Outcome = AnswerBody | Refused | Failed | Unavailable
+Outcome = AnswerBody | Rejected | Failed | Unavailable
 
 
-class Answerer(Protocol):
+class QueryClient(Protocol):
     """Answers questions."""
 
-    async def answer_all(self, asked: Sequence[Asked]) -> list[Outcome]:
+    async def answer_all(self, asked: Sequence[Request]) -> list[Outcome]:
         """One outcome a question, in order; those of one session are answered in order."""
         ...
 
@@ -82,7 +82,7 @@ class Answerer(Protocol):
         ...
 
 
-class GatewayAnswerer:
+class GatewayClient:
     """Posts to `/v1/queries:batch` of the gateway at `url`: one post a customer, as each has a token.
 
     A batch that fails is posted again question by question, so that one bad question spoils no other. What is
@@ -98,7 +98,7 @@ class GatewayAnswerer:
             base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport, trust_env=False
         )
 
-    async def answer_all(self, asked: Sequence[Asked]) -> list[Outcome]:
+    async def answer_all(self, asked: Sequence[Request]) -> list[Outcome]:
         """One outcome a question, in order."""
         # One that is posted by itself must not overtake, or be overtaken by, another of its session.
         traced = {
@@ -117,7 +117,7 @@ class GatewayAnswerer:
             outcomes.update(zip(indices, found, strict=True))
         return [outcomes[index] for index in range(len(asked))]
 
-    async def _of_customer(self, asked: list[Asked], token: str | None) -> list[Outcome]:
+    async def _of_customer(self, asked: list[Request], token: str | None) -> list[Outcome]:
         queries = [one.data.query().model_dump(exclude_unset=True) for one in asked]
         if len(asked) > 1:
             response = await self._post("/v1/queries:batch", {"queries": queries}, token, None)
@@ -154,9 +154,9 @@ class GatewayAnswerer:
         if status in (401, 403):
             if token is None or await self._refuses_key():
                 return Unavailable(f"the gateway does not take the API key (SLMFLEET_API_KEYS): {detail}", 5)
-            return Refused("unauthenticated", detail)
+            return Rejected("unauthenticated", detail)
         if status in (400, 413, 415, 422):
-            return Refused("refused", detail)
+            return Rejected("refused", detail)
         if status in (408, 500, 503):
             return Failed(detail)
         return Unavailable(f"the gateway says {status}: {detail}", _retry_after_s(response))
@@ -195,14 +195,14 @@ class GatewayAnswerer:
         await self._client.aclose()
 
 
-class PipelineAnswerer:
+class PipelineClient:
     """The pipeline in this process. `customer_of` turns a token into a customer id."""
 
     def __init__(self, current: Callable[[], LoadedFleet], customer_of: Callable[[str], str]) -> None:
         self._current = current
         self._customer_of = customer_of
 
-    async def answer_all(self, asked: Sequence[Asked]) -> list[Outcome]:
+    async def answer_all(self, asked: Sequence[Request]) -> list[Outcome]:
         """One outcome a question, in order."""
         outcomes: dict[int, Outcome] = {}
         queries: dict[int, Query] = {}
@@ -210,7 +210,7 @@ class PipelineAnswerer:
             try:
                 queries[index] = self._query(one)
             except Unauthenticated as error:
-                outcomes[index] = Refused("unauthenticated", str(error))
+                outcomes[index] = Rejected("unauthenticated", str(error))
         try:
             answers = await self._current().pipeline.answer_all([*queries.values()])
             outcomes.update(zip(queries, answers, strict=True))
@@ -219,7 +219,7 @@ class PipelineAnswerer:
                 outcomes[index] = await self._single(query)
         return [outcomes[index] for index in range(len(asked))]
 
-    def _query(self, asked: Asked) -> Query:
+    def _query(self, asked: Request) -> Query:
         data = asked.data
         return Query(
             text=data.text,
@@ -242,7 +242,7 @@ class PipelineAnswerer:
         except (ModelBroken, DeadlineExceeded) as error:
             return Failed(str(error))
         except SlmfleetError as error:
-            return Refused("refused", str(error))
+            return Rejected("refused", str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told of in the dead letter
             return Failed(f"the pipeline failed ({type(error).__name__})")
 

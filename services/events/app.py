@@ -13,19 +13,19 @@ from redis.exceptions import RedisError
 
 from slmfleet.models.errors import Unreachable
 from slmfleet.services.events import publisher as publishing
-from slmfleet.services.events.answerer import Answerer, GatewayAnswerer, PipelineAnswerer
+from slmfleet.services.events.answerer import GatewayClient, PipelineClient, QueryClient
 from slmfleet.services.events.brokers.for_url import broker_url, ledger_client, ledger_on, transport_for
 from slmfleet.services.events.cloudevents import CHANGES, QUERIES, AnswerData
 from slmfleet.services.events.consumer import Consumer
 from slmfleet.services.events.counts import EventCounts
 from slmfleet.services.events.dead_letters import DeadLetter, DeadLetters
-from slmfleet.services.events.handlers import ChangeHandler, QueryHandler, burying
+from slmfleet.services.events.handlers import ChangeHandler, QueryHandler, dead_letter_writer
 from slmfleet.services.events.ledger import Ledger
 from slmfleet.services.events.transport import HandleAll, Transport
 from slmfleet.services.pipeline.assembly import load_pipeline
-from slmfleet.services.pipeline.default_parts import ShippedParts
+from slmfleet.services.pipeline.default_parts import DefaultFactory
 from slmfleet.services.settings import Settings
-from slmfleet.services.state.change_publisher import Changes
+from slmfleet.services.state.change_publisher import ChangePublisher
 from slmfleet.services.telemetry import tracing
 
 
@@ -55,7 +55,7 @@ async def _consume(
         answerer = _answerer(settings, gateway, executor)
         queries = QueryHandler(answerer, ledger, dead, transport.publish, counts)
         handlers: dict[str, HandleAll] = {QUERIES: queries.handle_all}
-        transport.when_given_up(burying(dead, counts))
+        transport.when_given_up(dead_letter_writer(dead, counts))
         stops: list[Callable[[], None]] = [queries.stop]
         changes = _changes(settings, tell)
         if changes is not None:
@@ -64,7 +64,7 @@ async def _consume(
             stops.append(changing.stop)
         consumer = Consumer(transport, handlers, answerer, counts, stops)
         where = gateway or "this process"
-        tell(f"consuming {' and '.join(handlers)} from {shown(url)}; answers come from {where}")
+        tell(f"consuming {' and '.join(handlers)} from {without_password(url)}; answers come from {where}")
         tell(f"health: http://{host}:{port}/readyz")
         try:
             return await consumer.serve(host, port)
@@ -74,23 +74,23 @@ async def _consume(
             await client.aclose()
 
 
-def _answerer(settings: Settings, gateway: str | None, executor: ThreadPoolExecutor) -> Answerer:
+def _answerer(settings: Settings, gateway: str | None, executor: ThreadPoolExecutor) -> QueryClient:
     if gateway is not None:
-        return GatewayAnswerer(gateway, next(iter(sorted(settings.api_key_set())), None))
-    parts = ShippedParts()
+        return GatewayClient(gateway, next(iter(sorted(settings.api_key_set())), None))
+    parts = DefaultFactory()
     loaded = load_pipeline(settings, parts, executor)
-    return PipelineAnswerer(lambda: loaded, parts.customer_of(settings))
+    return PipelineClient(lambda: loaded, parts.customer_of(settings))
 
 
-def _changes(settings: Settings, tell: Callable[[str], None]) -> Changes | None:
+def _changes(settings: Settings, tell: Callable[[str], None]) -> ChangePublisher | None:
     try:
-        return Changes(settings)
+        return ChangePublisher(settings)
     except Unreachable as error:
         tell(f"news of changes is left on {CHANGES}: {error}")
         return None
 
 
-def shown(url: str) -> str:
+def without_password(url: str) -> str:
     """The URL without its password."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"
@@ -161,7 +161,7 @@ async def _broker(settings: Settings) -> AsyncIterator[tuple[Transport, DeadLett
     try:
         yield transport, DeadLetters(client), ledger_on(client, settings)
     except RedisError as error:
-        raise Unreachable(f"the broker at {shown(url)} cannot be reached: {error}") from None
+        raise Unreachable(f"the broker at {without_password(url)} cannot be reached: {error}") from None
     finally:
         await client.aclose()
         await transport.close()

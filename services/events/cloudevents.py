@@ -254,7 +254,7 @@ def traceparent_of(event: CloudEvent) -> str | None:
     return given if isinstance(given, str) and _TRACEPARENT.fullmatch(given) else None
 
 
-def made(kind: str, data: BaseModel | Mapping[str, Any], **attributes: str) -> CloudEvent:
+def make_event(kind: str, data: BaseModel | Mapping[str, Any], **attributes: str) -> CloudEvent:
     """A new event of the fleet's own; `attributes` win over those it would get."""
     content = data.model_dump(mode="json", exclude_unset=True) if isinstance(data, BaseModel) else dict(data)
     given: dict[str, Any] = {
@@ -268,7 +268,7 @@ def made(kind: str, data: BaseModel | Mapping[str, Any], **attributes: str) -> C
     return CloudEvent(given, content)
 
 
-def answered(event: CloudEvent, answer: AnswerBody) -> CloudEvent:
+def answer_event(event: CloudEvent, answer: AnswerBody) -> CloudEvent:
     """The answer to a query event. Its id follows from the query's: whoever reads it twice can tell."""
     data = AnswerData(
         in_reply_to=EventReference(source=event.get_source(), id=event.get_id()),
@@ -277,10 +277,10 @@ def answered(event: CloudEvent, answer: AnswerBody) -> CloudEvent:
     kind = QUERY_HANDED_OFF if answer.status == "handed_off" else QUERY_ANSWERED
     trace = traceparent_of(event)
     attributes = {"id": str(uuid.uuid5(_IDS, key_of(event))), **({"traceparent": trace} if trace else {})}
-    return made(kind, data.model_dump(mode="json", exclude_none=True), **attributes)
+    return make_event(kind, data.model_dump(mode="json", exclude_none=True), **attributes)
 
 
-def died(
+def death_event(
     body: bytes, stream: str, reason: Reason, detail: str, attempts: int, event: CloudEvent | None
 ) -> CloudEvent:
     """A dead letter. One event that dies twice of the same gives the same id."""
@@ -299,9 +299,9 @@ def died(
         event=reference,
     )
     letter = hashlib.sha256(f"{stream}\0".encode() + body).hexdigest()
-    return made(EVENT_DIED, data.model_dump(mode="json"), id=letter[:16])
+    return make_event(EVENT_DIED, data.model_dump(mode="json"), id=letter[:16])
 
 
-def written(event: CloudEvent) -> bytes:
+def serialized(event: CloudEvent) -> bytes:
     """The event as JSON."""
     return JSONFormat().write(event)

@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from slmfleet.models.errors import Unreachable
-from slmfleet.services.events.answerer import Answerer
+from slmfleet.services.events.answerer import QueryClient
 from slmfleet.services.events.cloudevents import (
     ANSWERS,
     CHANGES,
@@ -57,7 +57,7 @@ class Consumer(AsgiFastStream):
         self,
         transport: Transport,
         handlers: dict[str, HandleAll],
-        answerer: Answerer,
+        answerer: QueryClient,
         counts: EventCounts,
         stops: Sequence[Callable[[], None]],
     ) -> None:

@@ -20,7 +20,7 @@ from slmfleet.services.events.cloudevents import (
     data_of,
     key_of,
     read_event,
-    written,
+    serialized,
 )
 from slmfleet.services.events.ledger import Ledger
 from slmfleet.services.events.transport import Publish
@@ -45,7 +45,7 @@ class DeadLetters:
 
     async def add(self, letter: CloudEvent) -> None:
         """Keep a letter. One kept twice, as its consumer ended before it could acknowledge, is told once."""
-        await self._client.xadd(DEAD, {FIELD: written(letter)})
+        await self._client.xadd(DEAD, {FIELD: serialized(letter)})
 
     async def all(self) -> list[DeadLetter]:
         """Every letter, oldest first."""

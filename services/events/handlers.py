@@ -19,7 +19,7 @@ from typing import Final, Protocol, cast
 from cloudevents.core.v1.event import CloudEvent
 
 from slmfleet.models.errors import EventFault, FleetFault, NotFound, Unreachable
-from slmfleet.services.events.answerer import Answerer, Asked, Failed, Refused, Unavailable
+from slmfleet.services.events.answerer import Failed, QueryClient, Rejected, Request, Unavailable
 from slmfleet.services.events.cloudevents import (
     CHANGES,
     KNOWLEDGE_CHANGED,
@@ -29,18 +29,18 @@ from slmfleet.services.events.cloudevents import (
     OrderChangedData,
     QueryData,
     Reason,
-    answered,
+    answer_event,
     data_of,
-    died,
+    death_event,
     key_of,
     read_event,
+    serialized,
     traceparent_of,
-    written,
 )
 from slmfleet.services.events.counts import EventCounts
 from slmfleet.services.events.dead_letters import DeadLetters
 from slmfleet.services.events.ledger import Ledger
-from slmfleet.services.events.periodic import repeating
+from slmfleet.services.events.periodic import periodically
 from slmfleet.services.events.transport import Delivery, Publish
 from slmfleet.services.schemas import AnswerBody
 
@@ -50,7 +50,7 @@ _FIRST_BACK_OFF_S: Final = 0.1
 _LONGEST_BACK_OFF_S: Final = 5.0
 
 
-class Changes(Protocol):
+class ChangeTarget(Protocol):
     """What is to be dropped and indexed anew, in every replica."""
 
     async def knowledge_changed(self, domain: str) -> None:
@@ -85,14 +85,14 @@ class _Handler:
     async def _die(
         self, delivery: Delivery, reason: str, detail: str, attempts: int, event: CloudEvent | None
     ) -> None:
-        letter = died(delivery.body, self._stream, cast("Reason", reason), detail, attempts, event)
+        letter = death_event(delivery.body, self._stream, cast("Reason", reason), detail, attempts, event)
         await self._dead.add(letter)
         self._counts.died(reason)
         log.warning("an event of %s is dead (%s): %s", self._stream, reason, detail)
 
     def _leased(self, keys: Sequence[str], owner: str) -> AbstractAsyncContextManager[None]:
         """Keep the leases of `keys` for as long as this goes on."""
-        return repeating(self._ledger.lease_s / 3, lambda: self._ledger.renew([*keys], owner))
+        return periodically(self._ledger.lease_s / 3, lambda: self._ledger.renew([*keys], owner))
 
     async def _pause(self, tries: int, after_s: float) -> None:
         """Wait longer with each try, with jitter, but no longer than until `stop`."""
@@ -104,12 +104,12 @@ class _Handler:
             pass
 
 
-def burying(dead: DeadLetters, counts: EventCounts) -> Callable[[str, bytes], Awaitable[None]]:
+def dead_letter_writer(dead: DeadLetters, counts: EventCounts) -> Callable[[str, bytes], Awaitable[None]]:
     """Makes a dead letter of an event that the broker gave up: the stream it was on, and its body."""
 
     async def bury(stream: str, body: bytes) -> None:
         detail = "the broker gave it up after many deliveries; was the ledger away?"
-        await dead.add(died(body, stream, "undeliverable", detail, 0, None))
+        await dead.add(death_event(body, stream, "undeliverable", detail, 0, None))
         counts.died("undeliverable")
 
     return bury
@@ -121,7 +121,7 @@ class _Open:
 
     key: str
     event: CloudEvent
-    asked: Asked
+    asked: Request
     places: list[int]
     attempts: int = 0
 
@@ -130,7 +130,7 @@ class QueryHandler(_Handler):
     """Answers query events. `publish` puts the answers on their streams."""
 
     def __init__(
-        self, answerer: Answerer, ledger: Ledger, dead: DeadLetters, publish: Publish, counts: EventCounts
+        self, answerer: QueryClient, ledger: Ledger, dead: DeadLetters, publish: Publish, counts: EventCounts
     ) -> None:
         super().__init__(QUERIES, ledger, dead, counts)
         self._answerer = answerer
@@ -147,7 +147,7 @@ class QueryHandler(_Handler):
         for place, delivery in enumerate(deliveries):
             try:
                 event = self._read(delivery)
-                asked = Asked(data_of(event, QueryData), traceparent_of(event))
+                asked = Request(data_of(event, QueryData), traceparent_of(event))
             except EventFault as fault:
                 await self._die(delivery, fault.reason, str(fault), 0, None)
                 done[place] = True
@@ -203,19 +203,19 @@ class QueryHandler(_Handler):
     async def _settle(
         self,
         one: _Open,
-        outcome: AnswerBody | Refused | Failed,
+        outcome: AnswerBody | Rejected | Failed,
         owner: str,
         deliveries: Sequence[Delivery],
         done: list[bool],
     ) -> None:
         if isinstance(outcome, AnswerBody):
-            stored = await self._ledger.complete(one.key, written(answered(one.event, outcome)))
+            stored = await self._ledger.complete(one.key, serialized(answer_event(one.event, outcome)))
             await self._tell(
                 one, stored, done, "handed_off" if outcome.status == "handed_off" else "answered"
             )
             return
         await self._ledger.failed(one.key, owner, outcome.detail)
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, Rejected):
             await self._bury(one, deliveries, done, outcome.reason, outcome.detail)
         elif one.attempts >= self._ledger.max_attempts:
             await self._bury(one, deliveries, done, "failed", outcome.detail)
@@ -241,7 +241,7 @@ class QueryHandler(_Handler):
 class ChangeHandler(_Handler):
     """Passes change events on to what has to forget. They are few, and taken one after the other."""
 
-    def __init__(self, changes: Changes, ledger: Ledger, dead: DeadLetters, counts: EventCounts) -> None:
+    def __init__(self, changes: ChangeTarget, ledger: Ledger, dead: DeadLetters, counts: EventCounts) -> None:
         super().__init__(CHANGES, ledger, dead, counts)
         self._changes = changes
 

@@ -54,7 +54,7 @@ return redis.call('HGET', KEYS[1], 'answer')
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LedgerState:
     """How an event stands when a consumer wants to begin with it.
 
     `begun`: it is this consumer's now, for the `attempts`-th time. `held`: another one answers it.
@@ -86,14 +86,14 @@ class Ledger:
         self._release = client.register_script(_RELEASE)
         self._complete = client.register_script(_COMPLETE)
 
-    async def begin(self, key: str, owner: str) -> Standing:
+    async def begin(self, key: str, owner: str) -> LedgerState:
         """Make the event `owner`'s and count an attempt, if nobody has it and tries are left."""
         arguments: list[Any] = [owner, self._lease_ms, self._keep_ms, self.max_attempts]
         kind, text, attempts = await self._begin(keys=[_PREFIX + key], args=arguments)
         name = cast('Literal["begun", "held", "answered", "spent"]', kind.decode())
         if name == "answered":
-            return Standing(name, answer=text)
-        return Standing(name, attempts=attempts, fault=text.decode())
+            return LedgerState(name, answer=text)
+        return LedgerState(name, attempts=attempts, fault=text.decode())
 
     async def renew(self, keys: list[str], owner: str) -> None:
         """Keep those of `keys` that are still `owner`'s for another lease."""

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def repeating(every_s: float, call: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+async def periodically(every_s: float, call: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
     """Call `call` every `every_s` seconds for as long as this is open; a call that fails is made again."""
     over = False
 

@@ -7,12 +7,12 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from slmfleet.services.events.transport import Delivery, HandleAll
-from slmfleet.services.pipeline.microbatch import AdaptiveCollector
+from slmfleet.services.pipeline.microbatch import MicroBatcher
 
 log = logging.getLogger(__name__)
 
 
-class Singles:
+class Rebatcher:
     """Hands single deliveries to `handle_all`, at most `cap` at once.
 
     What is not done with is kept for `retry_s` before it is given back, so that it does not come round at
@@ -26,9 +26,7 @@ class Singles:
             return await handle_all(deliveries)
 
         # The broker's own limit of unacknowledged events is what bounds those that wait.
-        self._collector: AdaptiveCollector[Delivery, bool] = AdaptiveCollector(
-            call, cap, max_waiting=1_000_000
-        )
+        self._collector: MicroBatcher[Delivery, bool] = MicroBatcher(call, cap, max_waiting=1_000_000)
 
     async def handle(
         self, delivery: Delivery, ack: Callable[[], Awaitable[None]], give_back: Callable[[], Awaitable[None]]

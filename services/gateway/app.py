@@ -167,7 +167,7 @@ class Gateway:
         with self._admission:
             body = validate(QueryBody, await self._object(request))
             query = _query_of(body, customer)
-            answer = self._current().pipeline.at_hand(query)
+            answer = self._current().pipeline.get_local(query)
             if answer is None:
                 async with self._admission.place:
                     work = self._current().pipeline.look_up(query)

@@ -1,6 +1,6 @@
 """What a serving process has loaded, and the one place where it is put together.
 
-Parts come from a `Parts`: the shipped ones, or a test's. Knows no HTTP and no Ray.
+Parts come from a `FleetFactory`: the shipped ones, or a test's. Knows no HTTP and no Ray.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from slmfleet.services.pipeline.dispatch import (
     Dispatcher,
     Indexed,
     RemoteSpecialist,
-    Specialist,
+    SpecialistModel,
     SplitDispatcher,
 )
 from slmfleet.services.pipeline.guarded_model import GuardedRouter, RouterModel
 from slmfleet.services.pipeline.pipeline import Cache, Pipeline, Replier
-from slmfleet.services.pipeline.sessions import Sessions, SessionsHere
+from slmfleet.services.pipeline.sessions import InMemorySessions, Sessions
 from slmfleet.services.schemas import DomainBody, FleetBody, HealthBody, RouterBody
 from slmfleet.services.settings import Settings
 from slmfleet.services.telemetry import metrics
@@ -47,7 +47,7 @@ class ModelFacts:
         metrics.MODEL_BYTES.set(self.bytes, domain)
 
 
-class Parts(Protocol):
+class FleetFactory(Protocol):
     """Where the parts of a fleet come from. Travels to every replica, so it must pickle.
 
     Each method may raise FleetFault, BundleFault, ModelBroken or SettingsFault.
@@ -61,7 +61,7 @@ class Parts(Protocol):
         """The router, and what is told of it."""
         ...
 
-    def specialist(self, settings: Settings, fleet: Fleet, domain: str) -> tuple[Specialist, ModelFacts]:
+    def specialist(self, settings: Settings, fleet: Fleet, domain: str) -> tuple[SpecialistModel, ModelFacts]:
         """The domain's specialist, and what is told of it."""
         ...
 
@@ -78,7 +78,7 @@ class Parts(Protocol):
         ...
 
 
-class Shared(Protocol):
+class StateProvider(Protocol):
     """What replicas have in common; see services/state/shared_state.py."""
 
     def sessions(self, fleet: Fleet) -> Sessions:
@@ -115,9 +115,9 @@ class LoadedFleet:
     executor: ThreadPoolExecutor
     describe: Callable[[], Awaitable[FleetBody]]
     notice: str | None = None
-    shared: Shared | None = None
+    shared: StateProvider | None = None
 
-    def noticing(self, notice: str | None) -> LoadedFleet:
+    def with_notice(self, notice: str | None) -> LoadedFleet:
         """The same fleet with a notice."""
         return self if notice == self.notice else replace(self, notice=notice)
 
@@ -147,10 +147,10 @@ class LoadedFleet:
 
 def load_pipeline(
     settings: Settings,
-    parts: Parts,
+    parts: FleetFactory,
     executor: ThreadPoolExecutor,
     remotes: Mapping[str, RemoteModel] | None = None,
-    shared: Shared | None = None,
+    shared: StateProvider | None = None,
 ) -> LoadedFleet:
     """Load what a gateway needs: specialists too, unless they are `remotes`. Blocking: reads models.
 
@@ -198,7 +198,7 @@ def load_pipeline(
     sessions: Sessions
     cache = None
     if shared is None:
-        sessions = SessionsHere(settings.session_ttl_s, settings.sessions_max)
+        sessions = InMemorySessions(settings.session_ttl_s, settings.sessions_max)
     else:
         sessions, cache = shared.sessions(fleet), shared.cache(fleet, dispatcher, versions)
     pipeline = Pipeline(

@@ -22,8 +22,16 @@ from slmfleet.models.contracts import (
 )
 from slmfleet.models.text.gazetteer import Gazetteers
 from slmfleet.models.text.slots import exact_slots, normal_order_id
-from slmfleet.router.follow_up import anchor, bare_reference, choice, contextual, elliptical, leans, points_at
-from slmfleet.router.policy import sure
+from slmfleet.router.follow_up import (
+    anchor,
+    bare_reference,
+    choice,
+    contextual,
+    depends_on_context,
+    is_elliptical,
+    points_at,
+)
+from slmfleet.router.policy import is_confident
 from slmfleet.services.pipeline.sessions import Turn
 
 #: Slots that name a thing which several questions can be about.
@@ -54,7 +62,7 @@ class Routed:
     chosen: str | None = None
 
 
-def told(history: Sequence[str], gazetteers: Gazetteers) -> tuple[Turn, ...]:
+def turns_from_history(history: Sequence[str], gazetteers: Gazetteers) -> tuple[Turn, ...]:
     """Turns from what a client says was said, oldest first."""
     return tuple(Turn(text, _references(exact_slots(text, gazetteers))) for text in history)
 
@@ -81,18 +89,18 @@ def route_in_context(router: Router, text: str, turns: Sequence[Turn]) -> Routed
         joined = f"{before.text} {text}"
         route = Route(before.domain, before.routed, joined, len(text) - len(joined))
         return Routed(replace(decision, routes=(route,), abstained=False), before)
-    if leans(text) or (elliptical(text) and not sure(decision)):
+    if depends_on_context(text) or (is_elliptical(text) and not is_confident(decision)):
         clause = contextual(text, [turn.text for turn in turns])
         if clause is not None:
             again = router.route_whole(clause.text)
-            decision = decision.costing(decision.cpu_ms + again.cpu_ms)
-            if sure(again) and again.routes[0].domain != HAND_OFF:
+            decision = decision.with_cost(decision.cpu_ms + again.cpu_ms)
+            if is_confident(again) and again.routes[0].domain != HAND_OFF:
                 route = replace(again.routes[0], start=clause.start)
                 return Routed(replace(again, routes=(route,), cpu_ms=decision.cpu_ms))
     return Routed(decision)
 
 
-def merged(routed: Routed, read: Sequence[Read]) -> list[Read]:
+def merge_readings(routed: Routed, read: Sequence[Read]) -> list[Read]:
     """`read` without what would be said twice: of equal intents the more confident one.
 
     Equal intents stay apart when both have evidence, but not the same ("express shipping costs ..., and
@@ -128,8 +136,10 @@ def merged(routed: Routed, read: Sequence[Read]) -> list[Read]:
     return kept
 
 
-def in_query(routed: Routed, text: str, read: Sequence[Read], turns: Sequence[Turn]) -> list[Reading]:
-    """The readings with their slots where they stand in `text`, each lent what only others name.
+def readings_in_query(
+    routed: Routed, text: str, read: Sequence[Read], turns: Sequence[Turn]
+) -> list[Reading]:
+    """The readings with their slots where they stand in `text`, each given what only others name.
 
     What one request of the text names serves those that name nothing of its kind. Then comes what the
     utterance that a follow-up leans on names, then the newest of `turns` that names any.
@@ -145,18 +155,18 @@ def in_query(routed: Routed, text: str, read: Sequence[Read], turns: Sequence[Tu
         carried = [slot for slot in reading.slots if route.start + slot.start < 0]
         meant = [*named, *_references(carried)]
         follows = route.start < 0 or points_at(route.text)
-        lent: list[Reference] = []
+        inherited_slots: list[Reference] = []
         for name in REFERENCES:
             if any(slot.name == name for slot in own):
                 continue
             here = [value for kind, value in meant if kind == name]
             before = next((found for turn in reversed(turns) if (found := _values(turn, name))), [])
-            lent += [Reference(name, value, bool(here) or follows) for value in here or before]
-        readings.append(replace(reading, slots=own, lent=tuple(lent)))
+            inherited_slots += [Reference(name, value, bool(here) or follows) for value in here or before]
+        readings.append(replace(reading, slots=own, inherited_slots=tuple(inherited_slots)))
     return readings
 
 
-def turn_of(
+def make_turn(
     text: str,
     read: Sequence[Read],
     readings: Sequence[Reading],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from slmfleet.models.errors import NotFound
 from slmfleet.models.fleet.config import Fleet, load_fleet
 from slmfleet.services.pipeline.assembly import ModelFacts
-from slmfleet.services.pipeline.dispatch import Specialist
+from slmfleet.services.pipeline.dispatch import SpecialistModel
 from slmfleet.services.pipeline.guarded_model import RouterModel
 from slmfleet.services.pipeline.pipeline import Replier
 from slmfleet.services.settings import Settings
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from slmfleet.services.identity import Issuer
 
 
-class ShippedParts:
+class DefaultFactory:
     """`Parts` from the folder of the fleet and its bundles."""
 
     def fleet(self, settings: Settings) -> Fleet:
@@ -36,7 +36,7 @@ class ShippedParts:
         router = Router.of(fleet)
         return router, _facts(router)
 
-    def specialist(self, settings: Settings, fleet: Fleet, domain: str) -> tuple[Specialist, ModelFacts]:
+    def specialist(self, settings: Settings, fleet: Fleet, domain: str) -> tuple[SpecialistModel, ModelFacts]:
         """The domain's specialist from its bundle. Raises BundleFault, ModelBroken."""
         from slmfleet.models.inference.specialist import Specialist as Shipped
 

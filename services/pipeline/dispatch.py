@@ -13,15 +13,15 @@ from typing import Protocol
 from slmfleet.models.contracts import Explanation, Reading
 from slmfleet.models.errors import ModelBroken, SlmfleetError
 from slmfleet.models.fleet.config import Domain
-from slmfleet.services.pipeline.guarded_model import Guard, Probed
-from slmfleet.services.pipeline.microbatch import AdaptiveCollector
+from slmfleet.services.pipeline.guarded_model import HealthLatch, Probed
+from slmfleet.services.pipeline.microbatch import MicroBatcher
 from slmfleet.services.telemetry import logs, metrics, tracing
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SpecialistRequest:
     """A text for a specialist, whether its reading is to be explained, and the request and span it serves.
 
     `knowledge` is the digest of the knowledge that the asker will quote from (Domain.knowledge_digest).
@@ -63,7 +63,7 @@ class Indexed(Protocol):
         ...
 
 
-class Specialist(Probed, Indexed, Protocol):
+class SpecialistModel(Probed, Indexed, Protocol):
     """One domain's model, blocking."""
 
     def read(self, text: str) -> Reading:
@@ -78,7 +78,7 @@ class Specialist(Probed, Indexed, Protocol):
 class RemoteSpecialist(Protocol):
     """One domain's model in another process."""
 
-    async def read_all(self, questions: list[Question]) -> list[Reading | ModelBroken]:
+    async def read_all(self, questions: list[SpecialistRequest]) -> list[Reading | ModelBroken]:
         """One outcome a question, in order: a text that breaks the model must not fail its neighbours.
 
         Raises ModelBroken, Overloaded, DeadlineExceeded when there is no answer at all.
@@ -93,10 +93,10 @@ class RemoteSpecialist(Protocol):
 class GuardedSpecialist:
     """A specialist behind a guard, for whichever process holds it."""
 
-    def __init__(self, domain: str, specialist: Specialist) -> None:
+    def __init__(self, domain: str, specialist: SpecialistModel) -> None:
         self._domain = domain
         self._specialist = specialist
-        self.guard = Guard(f"the {domain} specialist", specialist)
+        self.guard = HealthLatch(f"the {domain} specialist", specialist)
 
     def reindex(self, domain: Domain) -> None:
         """Answer from the domain's other knowledge from now on. Raises BundleFault."""
@@ -112,7 +112,7 @@ class GuardedSpecialist:
         metrics.CPU_SECONDS.add(explanation.cpu_ms / 1e3, "explain", self._domain)
         return reading.explained(explanation)
 
-    def read_all(self, questions: list[Question]) -> list[Reading | ModelBroken]:
+    def read_all(self, questions: list[SpecialistRequest]) -> list[Reading | ModelBroken]:
         """One outcome a question. Texts are read one by one.
 
         Dynamic int8 quantisation scales by the whole batch, so in a batch the decision on one customer's
@@ -121,7 +121,7 @@ class GuardedSpecialist:
         """
         return [self._outcome(question) for question in questions]
 
-    def _outcome(self, question: Question) -> Reading | ModelBroken:
+    def _outcome(self, question: SpecialistRequest) -> Reading | ModelBroken:
         logs.request_id.set(question.request_id)
         try:
             with tracing.span("read", question.traceparent, domain=self._domain):
@@ -133,7 +133,7 @@ class GuardedSpecialist:
 class ColocatedDispatcher:
     """Specialists in this process. They compute in `executor`, off the event loop."""
 
-    def __init__(self, specialists: Mapping[str, Specialist], executor: Executor) -> None:
+    def __init__(self, specialists: Mapping[str, SpecialistModel], executor: Executor) -> None:
         self._specialists = {name: GuardedSpecialist(name, model) for name, model in specialists.items()}
         self._executor = executor
 
@@ -162,7 +162,7 @@ class ColocatedDispatcher:
         """Domain -> None, or what is wrong by its probe alone: what justifies a restart."""
         return await self._ask(lambda guard: guard.probe())
 
-    async def _ask(self, question: Callable[[Guard], str | None]) -> dict[str, str | None]:
+    async def _ask(self, question: Callable[[HealthLatch], str | None]) -> dict[str, str | None]:
         loop = asyncio.get_running_loop()
         answers = await asyncio.gather(
             *(
@@ -192,7 +192,7 @@ class SplitDispatcher:
         self._remotes = dict(remotes)
         self._knowledge = dict(knowledge or {})
         self._collectors = {
-            domain: AdaptiveCollector(remote.read_all, cap, max_waiting, lanes)
+            domain: MicroBatcher(remote.read_all, cap, max_waiting, lanes)
             for domain, remote in self._remotes.items()
         }
         self._probe_timeout_s = probe_timeout_s
@@ -207,7 +207,7 @@ class SplitDispatcher:
         collector = self._collectors.get(domain)
         if collector is None:
             raise ModelBroken(f"there is no specialist for {domain}")
-        question = Question(
+        question = SpecialistRequest(
             text,
             explain,
             self._knowledge.get(domain, ""),

@@ -37,7 +37,7 @@ class RouterModel(Probed, Protocol):
         ...
 
 
-class Guard:
+class HealthLatch:
     """Calls one model. Thread-safe in that each outcome is stored in one assignment.
 
     A probe and a failed call are different news: one odd text can make a healthy model raise, and must not
@@ -87,7 +87,7 @@ class GuardedRouter:
 
     def __init__(self, router: RouterModel) -> None:
         self._router = router
-        self.guard = Guard("the router", router)
+        self.guard = HealthLatch("the router", router)
 
     def route(self, text: str) -> Decision:
         """The decision for `text`. Raises ModelBroken, whatever the router raised."""

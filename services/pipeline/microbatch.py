@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 _Waiter = tuple[Text, "asyncio.Future[Result]"]
 
 
-class AdaptiveCollector(Generic[Text, Result]):
+class MicroBatcher(Generic[Text, Result]):
     """Turns single reads into calls of at most `cap` texts, at most `lanes` calls at a time.
 
     A text may be a string or say more of what is asked. `call` returns one result a text, in order.

@@ -23,7 +23,13 @@ from slmfleet.models.contracts import Answer, Decision, Explanation, ModelVersio
 from slmfleet.models.errors import SlmfleetError
 from slmfleet.models.text.gazetteer import Gazetteers
 from slmfleet.services.pipeline import conversation
-from slmfleet.services.pipeline.conversation import in_query, merged, route_in_context, told, turn_of
+from slmfleet.services.pipeline.conversation import (
+    make_turn,
+    merge_readings,
+    readings_in_query,
+    route_in_context,
+    turns_from_history,
+)
 from slmfleet.services.pipeline.dispatch import Dispatcher
 from slmfleet.services.pipeline.explanations import explanations_body
 from slmfleet.services.pipeline.query_meter import QueryMeter
@@ -94,7 +100,7 @@ class Answered:
 class Cache(Protocol):
     """Answers that need not be computed again."""
 
-    def at_hand(self, query: Query) -> Answered | None:
+    def get_local(self, query: Query) -> Answered | None:
         """The kept answer to a query that nothing came before, if it is here and known to hold."""
         ...
 
@@ -144,7 +150,7 @@ class Pipeline:
         self._check_rate = check_rate
         self._checks: set[asyncio.Task[None]] = set()
 
-    def at_hand(self, query: Query) -> AnswerBody | None:
+    def get_local(self, query: Query) -> AnswerBody | None:
         """The answer to `query` where it is kept in this process and belongs to no conversation, or None.
 
         It takes no model, no server and no waiting.
@@ -152,14 +158,14 @@ class Pipeline:
         if self._cache is None or not self._may_be_kept(query) or query.session_id is not None:
             return None
         meter = QueryMeter()
-        answered = self._cache.at_hand(query)
+        answered = self._cache.get_local(query)
         if answered is None:
             return None
         return self._told(query, answered.body, meter)
 
     async def answer(self, query: Query) -> AnswerBody:
         """Answer one query. Raises ModelBroken, Overloaded."""
-        return self.at_hand(query) or await self.look_up(query)
+        return self.get_local(query) or await self.look_up(query)
 
     async def look_up(self, query: Query) -> AnswerBody:
         """Answer a query whose answer is not at hand. Raises ModelBroken, Overloaded."""
@@ -171,7 +177,7 @@ class Pipeline:
             answered = await self._compute(query, turns, meter)
         elif self._may_be_kept(query) and not turns:
             # Without a session it was looked for before it came here.
-            kept = None if query.session_id is None else self._cache.at_hand(query)
+            kept = None if query.session_id is None else self._cache.get_local(query)
             answered = kept or await self._cache.answered(query, lambda: self._compute(query, turns, meter))
         else:
             await self._cache.bypass()
@@ -227,13 +233,13 @@ class Pipeline:
         meter.routed(decision)
         # Who was offered passages, and is not understood again, is not asked a third time.
         offer = not (turns and turns[-1].choices)
-        read = merged(routed, await self._read(decision, query.explain, offer, meter))
-        readings = in_query(routed, query.text, read, turns)
+        read = merge_readings(routed, await self._read(decision, query.explain, offer, meter))
+        readings = readings_in_query(routed, query.text, read, turns)
         meter.mark()
         with tracing.span("reply"):
             answer, cpu_s = await self._run(self._replier.reply, query, decision, readings)
         meter.stage("reply", domain, cpu_s)
-        turn = partial(turn_of, query.text, read, readings, answer.parts, self._gazetteers)
+        turn = partial(make_turn, query.text, read, readings, answer.parts, self._gazetteers)
         explanation = None
         if query.explain:
             # What the first route was decided from: a clause of the text, or the text behind an earlier turn.
@@ -270,7 +276,7 @@ class Pipeline:
 
     async def _before(self, query: Query) -> tuple[Turn, ...]:
         if query.history:
-            return told(query.history, self._gazetteers)
+            return turns_from_history(query.history, self._gazetteers)
         if query.session_id is None:
             return ()
         return await self._sessions.turns(query.customer, query.session_id)

@@ -194,11 +194,13 @@ def _part(reading: Reading, verdict: Verdict) -> Part:
 
 
 def _named(reading: Reading, name: str, intent: Intent) -> list[str]:
-    """The things of this kind that the question is about: its own, or else those it is lent."""
+    """The things of this kind that the question is about: its own, or else those it inherits."""
     own = dict.fromkeys(slot.value for slot in reading.slots if slot.name == name)
     required = intent.record_use == "required"
-    lent = dict.fromkeys(one.value for one in reading.lent if one.name == name and (one.meant or required))
-    return list(own or lent)
+    inherited_slots = dict.fromkeys(
+        one.value for one in reading.inherited_slots if one.name == name and (one.meant or required)
+    )
+    return list(own or inherited_slots)
 
 
 def _filled(sentence: str, values: Mapping[str, str]) -> str:

@@ -68,7 +68,7 @@ class Sessions(Protocol):
         ...
 
 
-class SessionsHere:
+class InMemorySessions:
     """Sessions in this process: at most `limit`, those of the oldest last turn forgotten first, each kept for
     `ttl_s` seconds after it.
 

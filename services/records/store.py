@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
-from slmfleet.models.atomic_file import whole
+from slmfleet.models.atomic_file import atomic_write
 from slmfleet.models.errors import SettingsFault
 from slmfleet.services.records.orders import (
     DATES,
@@ -238,7 +238,7 @@ def _prepare_file(engine: sa.Engine, path: Path, seed: Seed | None) -> None:
         return
     # Filled aside and moved into place: a reader sees the old records or the new, never half of them.
     engine.dispose()
-    with whole(path) as fresh:
+    with atomic_write(path) as fresh:
         filler = _engine(engine.url.set(database=str(fresh)))
         try:
             _prepare(filler, seed)

@@ -17,8 +17,8 @@ from ray.serve.config import AutoscalingConfig, BackpressureConfig, HTTPOptions
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
-from slmfleet.services.pipeline.assembly import Parts
-from slmfleet.services.pipeline.default_parts import ShippedParts
+from slmfleet.services.pipeline.assembly import FleetFactory
+from slmfleet.services.pipeline.default_parts import DefaultFactory
 from slmfleet.services.serve.deployments import GatewayReplica, SpecialistReplica, UserConfig
 from slmfleet.services.settings import Settings, require_keys_off_loopback
 
@@ -38,7 +38,7 @@ RAY_FAILURES = (RayError, RayServeException, RuntimeError)
 
 
 def build_app(
-    settings: Settings, parts: Parts | None = None, health_check_period_s: float = 10.0
+    settings: Settings, parts: FleetFactory | None = None, health_check_period_s: float = 10.0
 ) -> serve.Application:
     """The application for `settings`, from the shipped parts unless told otherwise.
 
@@ -48,7 +48,7 @@ def build_app(
     its bundles anew without a restart.
     Raises FleetFault, and SettingsFault when customer tokens cannot be verified.
     """
-    parts = parts or ShippedParts()
+    parts = parts or DefaultFactory()
     parts.customer_of(settings)  # makes the secret once, before several replicas look for it
     fleet = parts.fleet(settings)
     everywhere = {
@@ -126,7 +126,7 @@ def start(settings: Settings, metrics_port: int) -> Path:
     return Path(context.address_info["session_dir"]) / "logs"
 
 
-def run(settings: Settings, parts: Parts | None = None) -> str | None:
+def run(settings: Settings, parts: FleetFactory | None = None) -> str | None:
     """Deploy and wait. Returns None once it serves, else the deployments' own words on why it does not."""
     try:
         serve.run(build_app(settings, parts), name=_APP)

@@ -19,12 +19,12 @@ from ray.serve.handle import DeploymentHandle
 from slmfleet.models.contracts import Reading
 from slmfleet.models.errors import DeadlineExceeded, ModelBroken, Overloaded
 from slmfleet.services.gateway.app import Gateway
-from slmfleet.services.pipeline.assembly import LoadedFleet, ModelFacts, Parts, load_pipeline
-from slmfleet.services.pipeline.dispatch import GuardedSpecialist, Question
+from slmfleet.services.pipeline.assembly import FleetFactory, LoadedFleet, ModelFacts, load_pipeline
+from slmfleet.services.pipeline.dispatch import GuardedSpecialist, SpecialistRequest
 from slmfleet.services.serve.hedge import hedged
-from slmfleet.services.serve.hot_reload import Current
+from slmfleet.services.serve.hot_reload import Reloadable
 from slmfleet.services.settings import Settings
-from slmfleet.services.state.knowledge_reload import Following
+from slmfleet.services.state.knowledge_reload import KnowledgeFollower
 from slmfleet.services.state.shared_state import SharedState
 from slmfleet.services.telemetry import logs, metrics, tracing
 
@@ -44,7 +44,7 @@ class GatewayReplica:
     """The ingress: HTTP, router and reply, and the specialists too unless they are `remotes`."""
 
     def __init__(
-        self, settings: Settings, parts: Parts, remotes: Mapping[str, DeploymentHandle] | None = None
+        self, settings: Settings, parts: FleetFactory, remotes: Mapping[str, DeploymentHandle] | None = None
     ) -> None:
         """Loads at once. Raises FleetFault, BundleFault, ModelBroken, SettingsFault."""
         _observe(settings, "gateway")
@@ -59,7 +59,7 @@ class GatewayReplica:
                 for domain, handle in remotes.items()
             }
         self._shared = SharedState(settings)
-        self._current: Current[LoadedFleet] = Current(self._load)
+        self._current: Reloadable[LoadedFleet] = Reloadable(self._load)
 
     def _load(self) -> LoadedFleet:
         return load_pipeline(self._settings, self._parts, self._executor, self._remotes, self._shared)
@@ -71,7 +71,7 @@ class GatewayReplica:
         return Gateway(self._settings, self._loaded, customer_of, check_key)
 
     def _loaded(self) -> LoadedFleet:
-        return self._current.value.noticing(self._current.notice)
+        return self._current.value.with_notice(self._current.notice)
 
     async def reconfigure(self, user_config: UserConfig) -> None:
         """Ray Serve's hot reload. A revision that cannot be loaded is logged and shown on /readyz."""
@@ -89,23 +89,25 @@ class GatewayReplica:
 class SpecialistReplica:
     """One domain's specialist in a process of its own."""
 
-    def __init__(self, settings: Settings, parts: Parts, domain: str) -> None:
+    def __init__(self, settings: Settings, parts: FleetFactory, domain: str) -> None:
         """Loads at once. Raises FleetFault, BundleFault, ModelBroken, SettingsFault."""
         _observe(settings, f"specialist-{domain}")
         self._settings = settings
         self._parts = parts
         self._domain = domain
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="model")
-        self._current: Current[tuple[GuardedSpecialist, ModelFacts, Following]] = Current(self._load)
+        self._current: Reloadable[tuple[GuardedSpecialist, ModelFacts, KnowledgeFollower]] = Reloadable(
+            self._load
+        )
 
-    def _load(self) -> tuple[GuardedSpecialist, ModelFacts, Following]:
+    def _load(self) -> tuple[GuardedSpecialist, ModelFacts, KnowledgeFollower]:
         fleet = self._parts.fleet(self._settings)
         specialist, facts = self._parts.specialist(self._settings, fleet, self._domain)
         facts.measured(self._domain)
         guarded = GuardedSpecialist(self._domain, specialist)
-        return guarded, facts, Following(fleet, self._domain, guarded)
+        return guarded, facts, KnowledgeFollower(fleet, self._domain, guarded)
 
-    async def read_all(self, questions: list[Question]) -> list[Reading | ModelBroken]:
+    async def read_all(self, questions: list[SpecialistRequest]) -> list[Reading | ModelBroken]:
         """One outcome a question, in order."""
         specialist, _, following = self._current.value
 
@@ -150,7 +152,7 @@ class AcrossRay:
         self._handle = handle
         self._timeout_s = timeout_s
 
-    async def read_all(self, questions: list[Question]) -> list[Reading | ModelBroken]:
+    async def read_all(self, questions: list[SpecialistRequest]) -> list[Reading | ModelBroken]:
         """One outcome a question. Raises ModelBroken, Overloaded, DeadlineExceeded."""
         outcomes: list[Reading | ModelBroken] = await self._answer(
             lambda: self._handle.read_all.remote(questions)

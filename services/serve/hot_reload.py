@@ -13,7 +13,7 @@ Loaded = TypeVar("Loaded")
 log = logging.getLogger(__name__)
 
 
-class Current(Generic[Loaded]):
+class Reloadable(Generic[Loaded]):
     """What a replica has loaded now. A request takes `value` once and keeps it to its end.
 
     `notice` says what came of the last announcement when it could not be loaded: raising instead would make

@@ -29,7 +29,7 @@ _ORDERS = frozenset(
 )
 
 
-class Edge:
+class HeaderSanitizer:
     """ASGI middleware: no orders to Serve, one safe request id in, the same one out."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -57,4 +57,4 @@ class Edge:
 
 def serve_middlewares() -> list[Middleware]:
     """What RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names: Serve puts these around its own."""
-    return [Middleware(Edge)]
+    return [Middleware(HeaderSanitizer)]

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from slmfleet.models.errors import BundleFault, ModelBroken, SettingsFault, Unreachable
 from slmfleet.services.embedded.ports import free_ports
 from slmfleet.services.embedded.valkey import Name, embedded_valkeys
-from slmfleet.services.pipeline.assembly import Parts
+from slmfleet.services.pipeline.assembly import FleetFactory
 from slmfleet.services.schemas import DomainBody, FleetBody, RouterBody
 from slmfleet.services.settings import Settings, set_ray_environment
 
@@ -32,7 +32,9 @@ _READY_WITHIN_S = 30.0
 _OWN_ERROR = re.compile(r"slmfleet\.models\.errors\.\w+: (.+)")
 
 
-def serve_fleet(settings: Settings, tell: Callable[[str], None] = print, parts: Parts | None = None) -> None:
+def serve_fleet(
+    settings: Settings, tell: Callable[[str], None] = print, parts: FleetFactory | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is in flight. `tell` hears what is loaded, by line.
 
     Raises SettingsFault when the port is taken, FleetFault for a wrong configuration, BundleFault when a
@@ -60,7 +62,7 @@ def serve_fleet(settings: Settings, tell: Callable[[str], None] = print, parts: 
                 refusal = app.run(settings, parts)
                 if refusal is not None:
                     raise BundleFault(
-                        own_words(refusal) or f"the fleet cannot be loaded; the logs are in {logs}"
+                        error_messages(refusal) or f"the fleet cannot be loaded; the logs are in {logs}"
                     )
                 _await_ready(settings, stopped)
             if not stopped.is_set():
@@ -202,7 +204,7 @@ def _get(settings: Settings, path: str) -> tuple[int, bytes]:
         connection.close()
 
 
-def own_words(refusal: str) -> str | None:
+def error_messages(refusal: str) -> str | None:
     """The messages of our own errors in a replica's traceback, None when there is none."""
     found = _OWN_ERROR.findall(refusal)
     return "\n".join(dict.fromkeys(found)) or None

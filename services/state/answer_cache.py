@@ -32,9 +32,9 @@ from slmfleet.models.text.slots import exact_slots
 from slmfleet.services.pipeline.pipeline import Answered, Query
 from slmfleet.services.pipeline.sessions import Turn
 from slmfleet.services.schemas import AnswerBody, CostBody
-from slmfleet.services.state.knowledge_reload import KnowledgeHere
-from slmfleet.services.state.redis_client import RedisLink
-from slmfleet.services.state.redis_keys import EVERYTHING, Keyspace, token
+from slmfleet.services.state.knowledge_reload import KnowledgeReloader
+from slmfleet.services.state.redis_client import RedisClient
+from slmfleet.services.state.redis_keys import EVERYTHING, RedisKeys, token
 from slmfleet.services.telemetry import metrics
 
 #: Part of each key: another one when an entry's form changes.
@@ -67,7 +67,7 @@ class CacheCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CacheEntry:
     """A kept answer, of nobody's asking. `versions`: domain -> version of the knowledge it stands on;
     `until`: when it ends, in seconds since 1970.
     """
@@ -94,7 +94,7 @@ class Entry:
         return orjson.dumps(said)
 
     @classmethod
-    def unpacked(cls, packed: bytes) -> Entry:
+    def unpacked(cls, packed: bytes) -> CacheEntry:
         """From what the server kept."""
         said = orjson.loads(packed)
         return cls(AnswerBody.model_validate(said["body"]), said["versions"], said["turn"], said["until"])
@@ -115,7 +115,7 @@ def models_key(fleet: Fleet, models: Mapping[str, str], locale: str) -> str:
     return hashlib.sha256(orjson.dumps(said)).hexdigest()[:16]
 
 
-class SharedAnswers:
+class AnswerCache:
     """The cache of one loaded fleet: `Cache` for its pipeline.
 
     `here` are the answers that this process keeps, which outlive a reload as their keys tell them apart.
@@ -126,10 +126,10 @@ class SharedAnswers:
     def __init__(
         self,
         fleet: Fleet,
-        knowledge: KnowledgeHere,
+        knowledge: KnowledgeReloader,
         models: Callable[[], Mapping[str, str] | None],
-        here: AnswersHere,
-        link: RedisLink | None,
+        here: InMemoryAnswers,
+        link: RedisClient | None,
         counts: CacheCounts,
         ttl_s: float,
         core_watts: float,
@@ -144,11 +144,11 @@ class SharedAnswers:
         self._ttl_s = ttl_s
         self._core_watts = core_watts
         self._level = level
-        self._keys = Keyspace(fleet.config.retailer)
+        self._keys = RedisKeys(fleet.config.retailer)
         self._locales: dict[str, tuple[Mapping[str, str], str]] = {}
-        self._computing: dict[str, asyncio.Future[Entry | None]] = {}
+        self._computing: dict[str, asyncio.Future[CacheEntry | None]] = {}
 
-    def at_hand(self, query: Query) -> Answered | None:
+    def get_local(self, query: Query) -> Answered | None:
         """The kept answer that nobody has to be asked about, or None."""
         started, cpu_started = time.perf_counter(), time.thread_time()
         if not self._level():
@@ -222,7 +222,7 @@ class SharedAnswers:
 
     def _judged(
         self, query: Query, computed: tuple[Answered, dict[str, str]], models: Mapping[str, str]
-    ) -> tuple[Answered, Entry | None]:
+    ) -> tuple[Answered, CacheEntry | None]:
         """The answer with its verdict, and what is kept of it."""
         answered, versions = computed
         entry = self._entry(query, answered, versions, models)
@@ -232,7 +232,7 @@ class SharedAnswers:
         self._counts.miss += 1
         return Answered(answered.body.model_copy(update={"cache": "miss"}), answered.turn), entry
 
-    async def _look_up(self, key: str, lease: str) -> tuple[Entry | None, bool]:
+    async def _look_up(self, key: str, lease: str) -> tuple[CacheEntry | None, bool]:
         """A kept answer that holds; else whether what this query computes is to be stored."""
         deadline = time.monotonic() + _LEASE_MS / 1e3
         while True:
@@ -250,7 +250,7 @@ class SharedAnswers:
             if found.generations is not None:
                 await self._follow(found.generations)
             if found.entry is not None:
-                entry = Entry.unpacked(found.entry)
+                entry = CacheEntry.unpacked(found.entry)
                 if not self._holds(entry):
                     return None, True  # each who finds it computes it, and writes it over
                 self._here.keep(key, entry)
@@ -259,17 +259,17 @@ class SharedAnswers:
                 return None, found.leased
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def _call(self, command: Callable[[RedisLink], Awaitable[Any]]) -> Any:
+    async def _call(self, command: Callable[[RedisClient], Awaitable[Any]]) -> Any:
         if self._link is None:
             raise Unreachable("no server for the cache is set")
         return await command(self._link)
 
     async def _follow(self, tokens: Mapping[str, str]) -> None:
-        if not self._knowledge.level_with(tokens):
+        if not self._knowledge.is_current(tokens):
             await self._knowledge.catch_up(tokens)
         self._here.follow(tokens.get(EVERYTHING, ""))
 
-    async def _store(self, key: str, lease: str, entry: Entry | None) -> None:
+    async def _store(self, key: str, lease: str, entry: CacheEntry | None) -> None:
         packed = b"" if entry is None else entry.packed()
         ttl_ms = 0 if entry is None else max(1, int(entry.ttl_s * 1e3))
         try:
@@ -294,7 +294,7 @@ class SharedAnswers:
             known = self._locales[locale] = (models, models_key(self._fleet, models, locale))
         return known[1]
 
-    def _holds(self, entry: Entry) -> bool:
+    def _holds(self, entry: CacheEntry) -> bool:
         return all(
             domain in self._fleet.domains and self._knowledge.version(domain) == version
             for domain, version in entry.versions.items()
@@ -302,7 +302,7 @@ class SharedAnswers:
 
     def _entry(
         self, query: Query, answered: Answered, versions: Mapping[str, str], models: Mapping[str, str]
-    ) -> Entry | None:
+    ) -> CacheEntry | None:
         """What is kept of an answer; None when it must not be.
 
         `versions` are those from before it was computed.
@@ -322,7 +322,7 @@ class SharedAnswers:
         said = answered.turn()
         turn = None if said is None else asdict(said)
         kept = body.model_copy(update={"id": "", "session_id": None, "cache": "hit"})
-        return Entry(
+        return CacheEntry(
             kept, {domain: versions[domain] for domain in sorted(domains)}, turn, time.time() + ttl_s
         )
 
@@ -340,7 +340,7 @@ class SharedAnswers:
             for part in body.parts
         )
 
-    def _hit(self, query: Query, entry: Entry, started: float, cpu_started: float) -> Answered:
+    def _hit(self, query: Query, entry: CacheEntry, started: float, cpu_started: float) -> Answered:
         """`started` and `cpu_started`: when looking for it began, in seconds of time and of this thread."""
         self._counts.hit += 1
         for domain in entry.domains:
@@ -359,24 +359,24 @@ class SharedAnswers:
         )
 
 
-class AnswersHere:
+class InMemoryAnswers:
     """Answers in this process: at most `limit`, those used longest ago forgotten first."""
 
     def __init__(self, limit: int) -> None:
-        def ends(key: str, entry: Entry, now: float) -> float:
+        def ends(key: str, entry: CacheEntry, now: float) -> float:
             return now + entry.ttl_s
 
-        self._held: TLRUCache[str, Entry] = TLRUCache(limit, ends, time.monotonic)
+        self._held: TLRUCache[str, CacheEntry] = TLRUCache(limit, ends, time.monotonic)
         self._epoch = ""
         #: What is still being stored.
         self.background: set[asyncio.Future[None]] = set()
 
-    def get(self, key: str) -> Entry | None:
+    def get(self, key: str) -> CacheEntry | None:
         """The entry, if it is kept still."""
-        entry: Entry | None = self._held.get(key)
+        entry: CacheEntry | None = self._held.get(key)
         return entry
 
-    def keep(self, key: str, entry: Entry) -> None:
+    def keep(self, key: str, entry: CacheEntry) -> None:
         """Keep an entry for its time."""
         self._held[key] = entry
 

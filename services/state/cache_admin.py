@@ -14,10 +14,10 @@ from redis.asyncio import Redis
 from slmfleet.models.errors import NotFound
 from slmfleet.models.fleet.config import Fleet, load_fleet
 from slmfleet.services.settings import Settings
-from slmfleet.services.state.answer_cache import Entry, text_key
+from slmfleet.services.state.answer_cache import CacheEntry, text_key
 from slmfleet.services.state.change_publisher import redis_url
-from slmfleet.services.state.redis_client import RedisLink
-from slmfleet.services.state.redis_keys import EVERYTHING, LEASE_S, Keyspace
+from slmfleet.services.state.redis_client import RedisClient
+from slmfleet.services.state.redis_keys import EVERYTHING, LEASE_S, RedisKeys
 
 T = TypeVar("T")
 _PAGE: Final = 500
@@ -73,7 +73,7 @@ def printed(contents: CacheContents) -> str:
 
 def _with_server(settings: Settings, command: Callable[[Redis], Awaitable[T]]) -> T:
     async def run() -> T:
-        link = RedisLink(redis_url(settings), timeout_s=5.0)
+        link = RedisClient(redis_url(settings), timeout_s=5.0)
         try:
             return await link.call(command)
         finally:
@@ -83,13 +83,13 @@ def _with_server(settings: Settings, command: Callable[[Redis], Awaitable[T]]) -
 
 
 async def _show(client: Redis, fleet: Fleet) -> CacheContents:
-    keys = Keyspace(fleet.config.retailer)
+    keys = RedisKeys(fleet.config.retailer)
     by_domain: Counter[str] = Counter()
     entries = entry_bytes = 0
     async for _, packed in _entries(client, keys):
         entries += 1
         entry_bytes += len(packed)
-        by_domain.update(Entry.unpacked(packed).domains)
+        by_domain.update(CacheEntry.unpacked(packed).domains)
     hits = cast("dict[bytes, bytes]", await cast("Awaitable[Any]", client.hgetall(keys.hits)))
     memory = await client.info("memory")
     return CacheContents(
@@ -105,7 +105,7 @@ async def _show(client: Redis, fleet: Fleet) -> CacheContents:
 
 
 async def _evict(client: Redis, fleet: Fleet, domain: str | None, text: str | None) -> int:
-    keys = Keyspace(fleet.config.retailer)
+    keys = RedisKeys(fleet.config.retailer)
     # First, so that what a replica keeps itself or is about to store holds no more. An eviction by text
     # leaves what others ask on the server.
     await keys.renew(client, *([] if text is not None else [domain] if domain else fleet.domains), EVERYTHING)
@@ -122,7 +122,7 @@ async def _evict(client: Redis, fleet: Fleet, domain: str | None, text: str | No
     return count
 
 
-async def _entries(client: Redis, keys: Keyspace) -> AsyncIterator[tuple[bytes, bytes]]:
+async def _entries(client: Redis, keys: RedisKeys) -> AsyncIterator[tuple[bytes, bytes]]:
     """Every entry with its key, in pages."""
     page: list[bytes] = []
     async for key in client.scan_iter(match=keys.answer("*"), count=_PAGE):

@@ -11,20 +11,20 @@ from redis.asyncio import Redis
 from slmfleet.models.errors import NotFound, Unreachable
 from slmfleet.models.fleet.config import load_fleet, reread
 from slmfleet.services.settings import Settings, embedded_url
-from slmfleet.services.state.redis_client import RedisLink
-from slmfleet.services.state.redis_keys import Keyspace
+from slmfleet.services.state.redis_client import RedisClient
+from slmfleet.services.state.redis_keys import RedisKeys
 
 _LOOK_EVERY_S: Final = 0.02
 
 
-class Changes:
+class ChangePublisher:
     """Tells every replica of a change. `wait_s` bounds how long one that lives is waited for."""
 
     def __init__(self, settings: Settings, wait_s: float = 5.0) -> None:
         """Raises FleetFault; Unreachable when no server is set through which replicas could hear of it."""
         self._fleet = load_fleet(settings.fleet_dir)
-        self._keys = Keyspace(self._fleet.config.retailer)
-        self._link = RedisLink(redis_url(settings), timeout_s=1.0)
+        self._keys = RedisKeys(self._fleet.config.retailer)
+        self._link = RedisClient(redis_url(settings), timeout_s=1.0)
         self._wait_s = wait_s
 
     async def knowledge_changed(self, domain: str) -> None:

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 _Stamp = tuple[int, int, int]
 
 
-class KnowledgeHere:
+class KnowledgeReloader:
     """Domains of `fleet`, replaced in it one by one when their knowledge.md changes.
 
     `index` is what searches their passages. Blocking work runs in threads.
@@ -42,7 +42,7 @@ class KnowledgeHere:
         """What an answer from this domain's knowledge depends on: generation and content."""
         return f"{self.tokens.get(domain, '')}:{self._fleet.domains[domain].knowledge_digest}"
 
-    def level_with(self, tokens: Mapping[str, str]) -> bool:
+    def is_current(self, tokens: Mapping[str, str]) -> bool:
         """Whether every domain is indexed as of `tokens`."""
         return all(self.tokens.get(domain) == tokens.get(domain, "") for domain in self._fleet.domains)
 
@@ -80,7 +80,7 @@ class KnowledgeHere:
             self._fleet.domains[name] = fresh
 
 
-class Following:
+class KnowledgeFollower:
     """Keeps one domain's index level with what its askers quote from. Blocking, for one thread."""
 
     def __init__(self, fleet: Fleet, name: str, index: Indexed) -> None:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
-class RedisLink:
+class RedisClient:
     """A client behind a breaker. `failures` counts what failed and what was not tried since."""
 
     def __init__(self, url: str, timeout_s: float) -> None:

@@ -71,7 +71,7 @@ class LookedUp:
     leased: bool
 
 
-class Keyspace:
+class RedisKeys:
     """The keys of one retailer."""
 
     def __init__(self, retailer: str) -> None:

@@ -11,15 +11,15 @@ import orjson
 from redis.asyncio import Redis
 
 from slmfleet.models.errors import Unreachable
-from slmfleet.services.pipeline.sessions import MAX_TURNS, SessionsHere, Turn
-from slmfleet.services.state.redis_client import RedisLink
-from slmfleet.services.state.redis_keys import Keyspace
+from slmfleet.services.pipeline.sessions import MAX_TURNS, InMemorySessions, Turn
+from slmfleet.services.state.redis_client import RedisClient
+from slmfleet.services.state.redis_keys import RedisKeys
 
 
-class SharedSessions:
+class RedisSessions:
     """`Sessions` for several replicas. The server sees neither a customer's name nor the session's id."""
 
-    def __init__(self, link: RedisLink, keys: Keyspace, ttl_s: float, here: SessionsHere) -> None:
+    def __init__(self, link: RedisClient, keys: RedisKeys, ttl_s: float, here: InMemorySessions) -> None:
         self._link = link
         self._keys = keys
         self._ttl_ms = max(1, int(ttl_s * 1e3))

@@ -13,24 +13,24 @@ import orjson
 from redis.asyncio import Redis
 
 from slmfleet.models.errors import Unreachable
-from slmfleet.services.state.answer_cache import AnswersHere, CacheCounts
-from slmfleet.services.state.knowledge_reload import KnowledgeHere
-from slmfleet.services.state.redis_client import RedisLink
-from slmfleet.services.state.redis_keys import EVERYTHING, LEASE_S, Keyspace, token
+from slmfleet.services.state.answer_cache import CacheCounts, InMemoryAnswers
+from slmfleet.services.state.knowledge_reload import KnowledgeReloader
+from slmfleet.services.state.redis_client import RedisClient
+from slmfleet.services.state.redis_keys import EVERYTHING, LEASE_S, RedisKeys, token
 
 _BEAT_EVERY_S: Final = 0.15
 log = logging.getLogger(__name__)
 
 
-class Replica:
+class ReplicaHeartbeat:
     """The beat of one replica. `knowledge` gives what it serves now, which a reload replaces."""
 
     def __init__(
         self,
-        link: RedisLink,
-        keys: Keyspace,
-        knowledge: Callable[[], KnowledgeHere],
-        here: AnswersHere,
+        link: RedisClient,
+        keys: RedisKeys,
+        knowledge: Callable[[], KnowledgeReloader],
+        here: InMemoryAnswers,
         counts: CacheCounts,
     ) -> None:
         self._link = link
@@ -40,7 +40,7 @@ class Replica:
         self._counts = counts
         self._name = token()
         self._alive_until = 0.0
-        self._alive_with: KnowledgeHere | None = None
+        self._alive_with: KnowledgeReloader | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -58,7 +58,7 @@ class Replica:
             with contextlib.suppress(Unreachable):
                 await self._link.call(lambda client: client.delete(self._keys.replica(self._name)))
 
-    def vouches_for(self, knowledge: KnowledgeHere) -> bool:
+    def has_lease(self, knowledge: KnowledgeReloader) -> bool:
         """Whether whoever changes knowledge waits until this is level, by the most careful reckoning."""
         return self._alive_with is knowledge and time.monotonic() < self._alive_until
 
@@ -68,14 +68,14 @@ class Replica:
         sent = time.monotonic()
         tokens = await self._link.probe(lambda client: self._hear(client, knowledge))
         self._here.follow(tokens.get(EVERYTHING, ""))
-        if not knowledge.level_with(tokens):
+        if not knowledge.is_current(tokens):
             await knowledge.catch_up(tokens)
             sent = time.monotonic()
             await self._link.probe(lambda client: self._hear(client, knowledge))
         # Counted from before it was sent, so that the server ends the lease later than this replica does.
         self._alive_until, self._alive_with = sent + LEASE_S, knowledge
 
-    async def _hear(self, client: Redis, knowledge: KnowledgeHere) -> dict[str, str]:
+    async def _hear(self, client: Redis, knowledge: KnowledgeReloader) -> dict[str, str]:
         """Say what is indexed here, and hear what should be."""
         told = orjson.dumps({"tokens": knowledge.tokens, "faults": knowledge.faults})
         hits, self._counts.by_domain = self._counts.by_domain, {}

@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping
 from slmfleet.models.fleet.config import Fleet
 from slmfleet.services.pipeline.dispatch import Indexed
 from slmfleet.services.pipeline.pipeline import Cache
-from slmfleet.services.pipeline.sessions import Sessions, SessionsHere
+from slmfleet.services.pipeline.sessions import InMemorySessions, Sessions
 from slmfleet.services.settings import Settings
-from slmfleet.services.state.answer_cache import AnswersHere, CacheCounts, SharedAnswers
-from slmfleet.services.state.knowledge_reload import KnowledgeHere
-from slmfleet.services.state.redis_client import RedisLink
-from slmfleet.services.state.redis_keys import Keyspace
-from slmfleet.services.state.redis_sessions import SharedSessions
-from slmfleet.services.state.replica_heartbeat import Replica
+from slmfleet.services.state.answer_cache import AnswerCache, CacheCounts, InMemoryAnswers
+from slmfleet.services.state.knowledge_reload import KnowledgeReloader
+from slmfleet.services.state.redis_client import RedisClient
+from slmfleet.services.state.redis_keys import RedisKeys
+from slmfleet.services.state.redis_sessions import RedisSessions
+from slmfleet.services.state.replica_heartbeat import ReplicaHeartbeat
 
 
 class SharedState:
@@ -28,29 +28,29 @@ class SharedState:
         """Connects later. Raises Unreachable for a URL that cannot be one."""
         self._settings = settings
         url = settings.redis_url
-        self.link = None if url is None else RedisLink(url.get_secret_value(), settings.redis_timeout_s)
+        self.link = None if url is None else RedisClient(url.get_secret_value(), settings.redis_timeout_s)
         self.counts = CacheCounts()
-        self.here = AnswersHere(settings.cache_entries_max)
-        self._sessions_here = SessionsHere(settings.session_ttl_s, settings.sessions_max)
-        self._knowledge: KnowledgeHere | None = None
-        self._replica: Replica | None = None
+        self.here = InMemoryAnswers(settings.cache_entries_max)
+        self._sessions_here = InMemorySessions(settings.session_ttl_s, settings.sessions_max)
+        self._knowledge: KnowledgeReloader | None = None
+        self._replica: ReplicaHeartbeat | None = None
 
     def sessions(self, fleet: Fleet) -> Sessions:
         """The sessions of the fleet's customers."""
         if self.link is None:
             return self._sessions_here
-        keys = Keyspace(fleet.config.retailer)
-        return SharedSessions(self.link, keys, self._settings.session_ttl_s, self._sessions_here)
+        keys = RedisKeys(fleet.config.retailer)
+        return RedisSessions(self.link, keys, self._settings.session_ttl_s, self._sessions_here)
 
     def cache(self, fleet: Fleet, index: Indexed, models: Callable[[], Mapping[str, str] | None]) -> Cache:
         """The cache of a fleet that is loaded, which takes the place of the one before it."""
-        knowledge = self._knowledge = KnowledgeHere(fleet, index)
+        knowledge = self._knowledge = KnowledgeReloader(fleet, index)
         if self.link is not None and self._replica is None:
-            keys = Keyspace(fleet.config.retailer)
-            self._replica = Replica(self.link, keys, self._of_now, self.here, self.counts)
+            keys = RedisKeys(fleet.config.retailer)
+            self._replica = ReplicaHeartbeat(self.link, keys, self._of_now, self.here, self.counts)
         replica = self._replica
         settings = self._settings
-        return SharedAnswers(
+        return AnswerCache(
             fleet,
             knowledge,
             models,
@@ -59,7 +59,7 @@ class SharedState:
             self.counts,
             settings.cache_ttl_s,
             settings.core_watts,
-            lambda: replica is not None and replica.vouches_for(knowledge),
+            lambda: replica is not None and replica.has_lease(knowledge),
         )
 
     async def beat(self) -> None:
@@ -94,6 +94,6 @@ class SharedState:
             told["knowledge"] = "; ".join(self._knowledge.faults.values())
         return told
 
-    def _of_now(self) -> KnowledgeHere:
+    def _of_now(self) -> KnowledgeReloader:
         assert self._knowledge is not None
         return self._knowledge

@@ -43,12 +43,12 @@ from slmfleet.services.events.cloudevents import (
     QueryData,
     data_of,
     key_of,
-    made,
+    make_event,
     read_event,
-    written,
+    serialized,
 )
 from slmfleet.services.events.dead_letters import DeadLetters
-from slmfleet.services.pipeline.default_parts import ShippedParts
+from slmfleet.services.pipeline.default_parts import DefaultFactory
 from slmfleet.services.settings import SHOP_DIR, load_settings
 
 CONSUMERS = 3
@@ -67,8 +67,8 @@ import uvicorn
 from slmfleet.services.pipeline.assembly import load_pipeline
 from slmfleet.services.gateway.app import Gateway
 from slmfleet.services.settings import load_settings
-from slmfleet.services.pipeline.default_parts import ShippedParts
-settings, parts = load_settings(), ShippedParts()
+from slmfleet.services.pipeline.default_parts import DefaultFactory
+settings, parts = load_settings(), DefaultFactory()
 loaded = load_pipeline(settings, parts, ThreadPoolExecutor(1))
 app = Gateway(settings, lambda: loaded, parts.customer_of(settings))
 uvicorn.run(app, port=int(sys.argv[1]), log_level="critical")
@@ -210,7 +210,7 @@ class Storm:
         """The storm, then quiet until everything is dealt with, then the account."""
         started = time.monotonic()
         texts = bench_texts(load_corpus(load_fleet(SHOP_DIR)))
-        token = ShippedParts().token_for(self._settings, CUSTOMER)
+        token = DefaultFactory().token_for(self._settings, CUSTOMER)
         self._gateway.keep_up()
         await self._until_gateway()
         began = time.monotonic()
@@ -268,9 +268,9 @@ class Storm:
             data = QueryData(text=text)
             if self._random.random() < 0.1:
                 data = QueryData(text="where is my order #W7678072?", token=token)
-            event = made(QUERY_RECEIVED, data, id=str(number), source=SOURCE)
+            event = make_event(QUERY_RECEIVED, data, id=str(number), source=SOURCE)
             self._good.add(key_of(event))
-            body = written(event)
+            body = serialized(event)
             await self._put(body)
             if self._random.random() < TWICE:
                 await asyncio.sleep(self._random.choice((0.0, 0.05, 0.5)))
@@ -281,11 +281,13 @@ class Storm:
             (
                 b"\xff\xfe" + str(number).encode(),
                 b'{"specversion": "1.0", "id": "poison-%d"' % number,
-                written(made(QUERY_RECEIVED, {"text": ""}, id=f"poison-{number}", source=SOURCE)),
-                written(made(QUERY_RECEIVED, {"question": "hm"}, id=f"poison-{number}", source=SOURCE)),
-                written(made("other.thing.v1", {}, id=f"poison-{number}", source=SOURCE)),
-                written(
-                    made(
+                serialized(make_event(QUERY_RECEIVED, {"text": ""}, id=f"poison-{number}", source=SOURCE)),
+                serialized(
+                    make_event(QUERY_RECEIVED, {"question": "hm"}, id=f"poison-{number}", source=SOURCE)
+                ),
+                serialized(make_event("other.thing.v1", {}, id=f"poison-{number}", source=SOURCE)),
+                serialized(
+                    make_event(
                         QUERY_RECEIVED, {"text": "hi", "token": "x.y.z"}, id=f"poison-{number}", source=SOURCE
                     )
                 ),
@@ -367,11 +369,11 @@ class Storm:
             for _, fields in entries:
                 body = fields[FIELD.encode()]
                 about = data_of(read_event(body), AnswerData).in_reply_to
-                said[key_of(made("any", {}, id=about.id, source=about.source))].append(body.decode())
+                said[key_of(make_event("any", {}, id=about.id, source=about.source))].append(body.decode())
         letters = await DeadLetters(self._client).all()
         dead = {letter.died.raw() for letter in letters}
         dead_keys = {
-            key_of(made("any", {}, id=letter.died.event.id, source=letter.died.event.source))
+            key_of(make_event("any", {}, id=letter.died.event.id, source=letter.died.event.source))
             for letter in letters
             if letter.died.event is not None
         }

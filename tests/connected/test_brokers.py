@@ -19,11 +19,11 @@ from slmfleet.services.events.cloudevents import (
     ANSWERS,
     QUERIES,
     QueryReceived,
-    made,
+    make_event,
     read_event,
     traceparent_of,
 )
-from slmfleet.services.events.handlers import QueryHandler, burying
+from slmfleet.services.events.handlers import QueryHandler, dead_letter_writer
 from slmfleet.services.events.publisher import ask
 from slmfleet.services.events.transport import Delivery, HandleAll, Transport
 from slmfleet.services.settings import Settings
@@ -160,11 +160,11 @@ async def test_what_rabbitmq_gives_up_becomes_a_dead_letter(url: str, tmp_path: 
     shop = Shop(tmp_path)
     desk = Desk(valkey.start(), gateway(shop))
     transport = transport_for(url, Settings())
-    transport.when_given_up(burying(desk.dead, desk.counts))
+    transport.when_given_up(dead_letter_writer(desk.dead, desk.counts))
     await transport.prepare()
     connection = await aio_pika.connect(url)
     channel = await connection.channel()
-    await transport.publish(QUERIES, made("slmfleet.query.received.v1", {"text": "hi"}))
+    await transport.publish(QUERIES, make_event("slmfleet.query.received.v1", {"text": "hi"}))
     queue = await channel.get_queue(QUERIES)
     for _ in range(101):
         message = await queue.get(timeout=5)

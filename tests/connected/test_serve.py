@@ -222,14 +222,15 @@ def test_what_is_in_flight_is_finished_at_the_end(cluster: Cluster) -> None:
 
 
 def test_a_bundle_that_cannot_be_loaded_is_told_in_its_own_words(cluster: Cluster) -> None:
-    from slmfleet.services.serve.up import own_words
+    from slmfleet.services.serve.up import error_messages
 
     folder = cluster.folder / "unloadable"
     settings = Settings(fleet_dir=write_word_shop(folder), state_dir=folder)
     words = cluster.app.run(settings, WordParts(unloadable="returns"))
     cluster.serve.delete("slmfleet")
     assert (
-        own_words(words) == "returns/bundle/bundle.json: there is no bundle; make one with `slmfleet train`"
+        error_messages(words)
+        == "returns/bundle/bundle.json: there is no bundle; make one with `slmfleet train`"
     )
 
 

@@ -20,7 +20,7 @@ from fakes.waiting import until
 from connected.conftest import TESTS, Cluster
 from slmfleet.models.errors import SettingsFault
 from slmfleet.services.embedded.ports import free_ports
-from slmfleet.services.serve.up import own_words, serve_fleet
+from slmfleet.services.serve.up import error_messages, serve_fleet
 from slmfleet.services.settings import Settings
 
 PROGRAM = """
@@ -213,8 +213,8 @@ def test_the_words_of_our_own_errors_are_found_in_a_traceback() -> None:
         "slmfleet.models.errors.BundleFault: a/bundle: is damaged\n"
         "\nDuring handling\nRuntimeError: x\nslmfleet.models.errors.BundleFault: a/bundle: is damaged\n"
     )
-    assert own_words(traceback) == "a/bundle: is damaged"
-    assert own_words("RuntimeError: something of Ray's") is None
+    assert error_messages(traceback) == "a/bundle: is damaged"
+    assert error_messages("RuntimeError: something of Ray's") is None
 
 
 def _members(group: int) -> list[str]:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from slmfleet.services.embedded.ports import free_ports
-from slmfleet.services.pipeline.default_parts import ShippedParts
+from slmfleet.services.pipeline.default_parts import DefaultFactory
 from slmfleet.services.settings import load_settings
 
 
@@ -34,7 +34,7 @@ class Served:
     def token(self, customer: str) -> dict[str, str]:
         """The header of a verified customer."""
         settings = load_settings(state_dir=self.state)
-        return {"Authorization": f"Bearer {ShippedParts().token_for(settings, customer)}"}
+        return {"Authorization": f"Bearer {DefaultFactory().token_for(settings, customer)}"}
 
 
 @pytest.fixture(scope="session", params=["colocated", "split"])

@@ -13,13 +13,13 @@ import httpx
 import pytest
 from fakes.events import Desk, query
 
-from slmfleet.services.cli.ask import answer_here
+from slmfleet.services.cli.ask import ask_locally
 from slmfleet.services.embedded.valkey import EmbeddedValkey
-from slmfleet.services.events.answerer import Answerer, GatewayAnswerer, PipelineAnswerer
+from slmfleet.services.events.answerer import GatewayClient, PipelineClient, QueryClient
 from slmfleet.services.events.cloudevents import ANSWERS, HANDOFFS, read_event
 from slmfleet.services.gateway.app import Gateway
 from slmfleet.services.pipeline.assembly import LoadedFleet, load_pipeline
-from slmfleet.services.pipeline.default_parts import ShippedParts
+from slmfleet.services.pipeline.default_parts import DefaultFactory
 from slmfleet.services.pipeline.pipeline import Query
 from slmfleet.services.settings import Settings, load_settings
 
@@ -36,7 +36,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="module")
 def loaded(settings: Settings) -> Iterator[LoadedFleet]:
     with ThreadPoolExecutor(1) as executor:
-        yield load_pipeline(settings, ShippedParts(), executor)
+        yield load_pipeline(settings, DefaultFactory(), executor)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def decision(answer: dict[str, Any]) -> dict[str, Any]:
 async def test_every_channel_gives_the_same_answer(
     settings: Settings, loaded: LoadedFleet, valkey: str
 ) -> None:
-    parts = ShippedParts()
+    parts = DefaultFactory()
     gateway = Gateway(settings, lambda: loaded, parts.customer_of(settings))
     transport = httpx.ASGITransport(gateway)
     tokens = {name: parts.token_for(settings, name) for name in _customers()}
@@ -66,9 +66,9 @@ async def test_every_channel_gives_the_same_answer(
             headers = {"authorization": f"Bearer {token}"} if token else {}
             reply = await client.post("/v1/queries", json={"text": question["text"]}, headers=headers)
             by_http[_id(question)] = decision(reply.json())
-    answerers: dict[str, Answerer] = {
-        "gateway": GatewayAnswerer("http://shop", None, transport),
-        "process": PipelineAnswerer(lambda: loaded, parts.customer_of(settings)),
+    answerers: dict[str, QueryClient] = {
+        "gateway": GatewayClient("http://shop", None, transport),
+        "process": PipelineClient(lambda: loaded, parts.customer_of(settings)),
     }
     for name, answerer in answerers.items():
         desk = Desk(valkey, answerer)
@@ -87,11 +87,11 @@ async def test_every_channel_gives_the_same_answer(
 
 
 def test_the_command_line_gives_the_same_answer(settings: Settings, loaded: LoadedFleet) -> None:
-    parts = ShippedParts()
+    parts = DefaultFactory()
     for question in QUESTIONS[:2] + [each for each in QUESTIONS if "customer" in each]:
         customer = question.get("customer")
         token = parts.token_for(settings, customer) if customer else None
-        typed = answer_here(settings, question["text"], token).model_dump(mode="json")
+        typed = ask_locally(settings, question["text"], token).model_dump(mode="json")
         asked = asyncio.run(loaded.pipeline.answer(Query(question["text"], customer)))
         assert decision(typed) == decision(asked.model_dump(mode="json"))
 

@@ -13,7 +13,7 @@ from end_to_end.conftest import Served
 from slmfleet.models.errors import SettingsFault
 from slmfleet.models.fleet.config import load_fleet
 from slmfleet.models.training.data import load_corpus
-from slmfleet.services.cli.ask import answer_here
+from slmfleet.services.cli.ask import ask_locally
 from slmfleet.services.evaluation.bench.load import bench, bench_texts
 from slmfleet.services.settings import SHOP_DIR, load_settings
 
@@ -89,7 +89,7 @@ def test_the_same_text_gets_the_same_decision_on_every_channel(served: Served) -
     assert list(map(decision, batch.json()["answers"])) == list(map(decision, singles))
     settings = load_settings(state_dir=served.state)
     for text, single in list(zip(texts, singles, strict=True))[-12:]:
-        assert decision(answer_here(settings, text, None).model_dump(mode="json")) == decision(single)
+        assert decision(ask_locally(settings, text, None).model_dump(mode="json")) == decision(single)
 
 
 @pytest.mark.parametrize(

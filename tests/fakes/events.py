@@ -8,9 +8,16 @@ import httpx
 from fakes.shop import Shop
 from redis.asyncio import Redis
 
-from slmfleet.services.events.answerer import Answerer, GatewayAnswerer
+from slmfleet.services.events.answerer import GatewayClient, QueryClient
 from slmfleet.services.events.brokers.redis import FIELD, RedisStreams
-from slmfleet.services.events.cloudevents import ANSWERS, HANDOFFS, QUERY_RECEIVED, made, read_event, written
+from slmfleet.services.events.cloudevents import (
+    ANSWERS,
+    HANDOFFS,
+    QUERY_RECEIVED,
+    make_event,
+    read_event,
+    serialized,
+)
 from slmfleet.services.events.counts import EventCounts
 from slmfleet.services.events.dead_letters import DeadLetters
 from slmfleet.services.events.handlers import QueryHandler
@@ -20,7 +27,7 @@ from slmfleet.services.events.transport import Delivery
 
 def query(text: str, event_id: str = "1", **data: Any) -> bytes:
     """A query event."""
-    return written(made(QUERY_RECEIVED, {"text": text, **data}, id=event_id, source="test"))
+    return serialized(make_event(QUERY_RECEIVED, {"text": text, **data}, id=event_id, source="test"))
 
 
 def delivered(*bodies: bytes) -> list[Delivery]:
@@ -28,15 +35,15 @@ def delivered(*bodies: bytes) -> list[Delivery]:
     return [Delivery(body) for body in bodies]
 
 
-def gateway(shop: Shop, api_key: str | None = None) -> GatewayAnswerer:
+def gateway(shop: Shop, api_key: str | None = None) -> GatewayClient:
     """The shop's gateway without a network."""
-    return GatewayAnswerer("http://shop", api_key, httpx.ASGITransport(shop.app))
+    return GatewayClient("http://shop", api_key, httpx.ASGITransport(shop.app))
 
 
 class Desk:
     """A query handler as a consumer has it, on a Valkey of the test's."""
 
-    def __init__(self, url: str, answerer: Answerer, lease_s: float = 5.0, attempts: int = 3) -> None:
+    def __init__(self, url: str, answerer: QueryClient, lease_s: float = 5.0, attempts: int = 3) -> None:
         self.streams = RedisStreams(url, 8, lease_s, 3_600)
         self.client: Redis = self.streams.client
         self.ledger = Ledger(self.client, 3_600, lease_s, attempts)

@@ -30,7 +30,7 @@ from slmfleet.models.errors import BundleFault, ModelBroken, Unauthenticated
 from slmfleet.models.fleet.config import Domain, Fleet, load_fleet
 from slmfleet.models.inference.explain import Scored, explain
 from slmfleet.services.pipeline.assembly import ModelFacts
-from slmfleet.services.pipeline.dispatch import Specialist
+from slmfleet.services.pipeline.dispatch import SpecialistModel
 from slmfleet.services.pipeline.guarded_model import RouterModel
 from slmfleet.services.pipeline.pipeline import Query, Replier
 from slmfleet.services.settings import Settings
@@ -83,7 +83,7 @@ class WordRouter:
     def explain(self, text: str) -> Explanation:
         started = time.thread_time()
         words = {domain: sum(intents.values(), ()) for domain, intents in WORDS.items()}
-        return _explained(text, words, 0.3).costing((time.thread_time() - started) * 1e3)
+        return _explained(text, words, 0.3).with_cost((time.thread_time() - started) * 1e3)
 
     def route_whole(self, text: str) -> Decision:
         started = time.thread_time()
@@ -147,7 +147,7 @@ class WordSpecialist:
         if "opaque" in text:
             raise RuntimeError("a fault while explaining")
         explanation = _explained(text, WORDS[self.domain], 0.4)
-        return explanation.costing((time.thread_time() - started) * 1e3)
+        return explanation.with_cost((time.thread_time() - started) * 1e3)
 
     def probe(self) -> None:
         if (self.folder / f"{self.domain}.broken").exists():
@@ -190,7 +190,7 @@ class WordParts:
     def router(self, settings: Settings, fleet: Fleet) -> tuple[RouterModel, ModelFacts]:
         return WordRouter(settings.state_dir), ModelFacts("000000000001", 12, 120, {"accuracy": 1.0}, 0.3)
 
-    def specialist(self, settings: Settings, fleet: Fleet, domain: str) -> tuple[Specialist, ModelFacts]:
+    def specialist(self, settings: Settings, fleet: Fleet, domain: str) -> tuple[SpecialistModel, ModelFacts]:
         if domain == self.unloadable or (settings.state_dir / f"{domain}.unloadable").exists():
             raise BundleFault(
                 f"{domain}/bundle/bundle.json: there is no bundle; make one with `slmfleet train`"

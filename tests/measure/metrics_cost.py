@@ -19,7 +19,7 @@ from slmfleet.models.fleet.config import load_fleet
 from slmfleet.models.training.data import load_corpus
 from slmfleet.services.evaluation.bench.load import bench_texts
 from slmfleet.services.pipeline.assembly import load_pipeline
-from slmfleet.services.pipeline.default_parts import ShippedParts
+from slmfleet.services.pipeline.default_parts import DefaultFactory
 from slmfleet.services.pipeline.pipeline import Pipeline, Query
 from slmfleet.services.settings import load_settings
 from slmfleet.services.telemetry import metrics
@@ -95,7 +95,7 @@ def main(queries: int) -> None:
     with TemporaryDirectory() as state, ThreadPoolExecutor(2) as executor:
         settings = load_settings(state_dir=state)
         texts = bench_texts(load_corpus(load_fleet(settings.fleet_dir)))
-        pipeline = load_pipeline(settings, ShippedParts(), executor).pipeline
+        pipeline = load_pipeline(settings, DefaultFactory(), executor).pipeline
         pairs = asyncio.run(_pairs(pipeline, random.sample(texts, min(queries, len(texts)))))
         told: dict[str, float] = {"pairs": len(pairs), **_compared(pairs, 0), **_compared(pairs, 1)}
         told["recording_us_a_query"] = _calls()

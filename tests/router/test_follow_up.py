@@ -9,8 +9,8 @@ from slmfleet.router.follow_up import (
     bare_reference,
     choice,
     contextual,
-    elliptical,
-    leans,
+    depends_on_context,
+    is_elliptical,
     points_at,
 )
 
@@ -40,24 +40,24 @@ OWN = [
 
 @pytest.mark.parametrize("text", LEANING + BARE)
 def test_what_leans_on_the_question_before(text: str) -> None:
-    assert leans(text)
+    assert depends_on_context(text)
     assert bare_reference(text) == (text in BARE)
 
 
 @pytest.mark.parametrize("text", [*OWN, "can I cancel it?", "where is my order?", "thanks", "ok", ""])
 def test_what_stands_by_itself_does_not_lean(text: str) -> None:
-    assert not leans(text)
+    assert not depends_on_context(text)
     assert not bare_reference(text)
 
 
 @pytest.mark.parametrize("text", ["shoes", "to Canada?", "can I cancel it?", "is it free?"])
 def test_what_may_be_unreadable_alone(text: str) -> None:
-    assert elliptical(text)
+    assert is_elliptical(text)
 
 
 @pytest.mark.parametrize("text", [*OWN, "thanks", "what's the weather?", "", "is it " + "so " * 9])
 def test_what_is_readable_alone_or_not_at_all(text: str) -> None:
-    assert not elliptical(text)
+    assert not is_elliptical(text)
 
 
 OFFERED = ["Where prices are shown", "Why prices differ between options", "Prices can change"]

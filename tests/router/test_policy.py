@@ -7,7 +7,7 @@ from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision, ModelVer
 from slmfleet.models.inference.classifier import Scores
 from slmfleet.models.inference.encoder import Encoding
 from slmfleet.models.inference.mixture import Signals
-from slmfleet.router.policy import combine, decide, sure
+from slmfleet.router.policy import combine, decide, is_confident
 from slmfleet.router.split import Clause
 
 LABELS = ["returns", "shipping", HAND_OFF, OUT_OF_SCOPE]
@@ -125,7 +125,7 @@ def test_a_wish_for_a_person_is_not_lost_between_clauses() -> None:
 
 
 def test_sure_is_to_send_somewhere() -> None:
-    assert sure(WHERE)
-    assert sure(read("I moved.", HAND_OFF, 0.4))
-    assert not sure(read("I moved.", OUT_OF_SCOPE))
-    assert not sure(read("I moved.", "account", 0.4))
+    assert is_confident(WHERE)
+    assert is_confident(read("I moved.", HAND_OFF, 0.4))
+    assert not is_confident(read("I moved.", OUT_OF_SCOPE))
+    assert not is_confident(read("I moved.", "account", 0.4))

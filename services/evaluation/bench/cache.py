@@ -20,7 +20,7 @@ from slmfleet.models.errors import SettingsFault
 from slmfleet.models.fleet.config import load_fleet
 from slmfleet.models.training.data import load_corpus
 from slmfleet.services.pipeline.assembly import load_pipeline
-from slmfleet.services.pipeline.default_parts import ShippedParts
+from slmfleet.services.pipeline.default_parts import DefaultFactory
 from slmfleet.services.pipeline.pipeline import Query
 from slmfleet.services.settings import Settings
 from slmfleet.services.state.shared_state import SharedState
@@ -135,8 +135,8 @@ async def _server_down(
     down: list[float] = []
     with ThreadPoolExecutor(1) as executor:
         pipelines = (
-            (load_pipeline(settings, ShippedParts(), executor).pipeline, plain),
-            (load_pipeline(settings, ShippedParts(), executor, shared=shared).pipeline, down),
+            (load_pipeline(settings, DefaultFactory(), executor).pipeline, plain),
+            (load_pipeline(settings, DefaultFactory(), executor, shared=shared).pipeline, down),
         )
         for text in texts:
             for pipeline, times in pipelines:

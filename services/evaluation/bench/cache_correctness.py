@@ -20,8 +20,8 @@ from slmfleet.models.training.data import load_corpus
 from slmfleet.services.embedded.valkey import EmbeddedValkey
 from slmfleet.services.evaluation.bench.cache_pairs import KINDS, Pair, pairs
 from slmfleet.services.evaluation.bench.reply_memory import ReplyMemory
-from slmfleet.services.pipeline.assembly import Parts, load_pipeline
-from slmfleet.services.pipeline.default_parts import ShippedParts
+from slmfleet.services.pipeline.assembly import FleetFactory, load_pipeline
+from slmfleet.services.pipeline.default_parts import DefaultFactory
 from slmfleet.services.pipeline.pipeline import Query, Replier
 from slmfleet.services.records.seed import read_seed
 from slmfleet.services.schemas import AnswerBody
@@ -84,7 +84,7 @@ class _Checked:
 class _CheckedParts:
     """The parts of a fleet, with its replier checked."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: FleetFactory) -> None:
         self._parts = parts
         self.checked: _Checked | None = None
 
@@ -98,7 +98,7 @@ class _CheckedParts:
 
 
 def measure(
-    settings: Settings, count: int, advance: Callable[[], None], parts: Parts | None = None
+    settings: Settings, count: int, advance: Callable[[], None], parts: FleetFactory | None = None
 ) -> CacheMeasure:
     """Ask `count` pairs, with a server of its own for the cache. `advance` is called after each.
 
@@ -108,11 +108,11 @@ def measure(
     made = pairs(fleet, load_corpus(fleet), _customers(fleet), count)
     with tempfile.TemporaryDirectory(prefix="slmfleet-") as folder, _server(Path(folder)) as url:
         own = settings.model_copy(update={"redis_url": SecretStr(url), "redis_timeout_s": 5.0})
-        return asyncio.run(_measure(own, made, advance, parts or ShippedParts()))
+        return asyncio.run(_measure(own, made, advance, parts or DefaultFactory()))
 
 
 async def _measure(
-    settings: Settings, made: Sequence[Pair], advance: Callable[[], None], parts: Parts
+    settings: Settings, made: Sequence[Pair], advance: Callable[[], None], parts: FleetFactory
 ) -> CacheMeasure:
     checking = _CheckedParts(parts)
     shared = SharedState(settings)

@@ -21,7 +21,7 @@ _WARM_UP_TEXTS = 50
 Spent = tuple[float, float]
 
 
-class Took(BaseModel):
+class Timing(BaseModel):
     """Milliseconds of one model, or of several together, over the texts that it read."""
 
     texts: int
@@ -33,9 +33,9 @@ class Took(BaseModel):
 class ModelTimes(BaseModel):
     """What a text took: the router of all of them; a specialist, and both, of those that are sent to it."""
 
-    router: Took
-    specialist: Took
-    both: Took
+    router: Timing
+    specialist: Timing
+    both: Timing
 
 
 def model_times(fleet: Fleet, texts: Sequence[str], progress: Progress) -> ModelTimes:
@@ -74,9 +74,9 @@ def _apart(start: tuple[float, float], end: tuple[float, float]) -> Spent:
     return 1e3 * (end[0] - start[0]), 1e3 * (end[1] - start[1])
 
 
-def _took(times: Sequence[Spent]) -> Took:
+def _took(times: Sequence[Spent]) -> Timing:
     wall, cpu = zip(*times, strict=True)
-    return Took(
+    return Timing(
         texts=len(times),
         p50_ms=round(statistics.median(wall), 3),
         p99_ms=round(statistics.quantiles(wall, n=100)[98], 3),

@@ -61,7 +61,7 @@ class ReplyMemory:
         for reading in readings:
             domain = self._fleet.domains[reading.domain]
             shared = domain.config.intents[reading.intent].cacheable == "shared"
-            if not shared or reading.slots or reading.lent:
+            if not shared or reading.slots or reading.inherited_slots:
                 return None
             found = tuple(match.passage_id for match in reading.passages)
             # One that is evidence is said, else all are offered.

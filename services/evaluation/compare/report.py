@@ -49,7 +49,7 @@ class Outcome(BaseModel):
     completion_tokens: int | None = None
 
 
-class Asked(BaseModel):
+class QuestionResult(BaseModel):
     """One question, the passages in the baseline's prompt, and both answers. Out of scope: no `passage`."""
 
     question: str
@@ -100,11 +100,11 @@ class Comparison(BaseModel):
     lenience_percent: float
     #: CPU of the baseline by that of the fleet, of the mean query.
     cpu_ratio: float | None
-    asked: list[Asked]
+    asked: list[QuestionResult]
 
 
 def comparison(
-    asked: list[Asked],
+    asked: list[QuestionResult],
     fleet: Sizes,
     baseline: Sizes,
     seed: int,
@@ -136,7 +136,11 @@ def comparison(
 
 
 def _side(
-    sizes: Sizes, asked: Sequence[Asked], of: Callable[[Asked], Outcome], core_watts: float, prices: Prices
+    sizes: Sizes,
+    asked: Sequence[QuestionResult],
+    of: Callable[[QuestionResult], Outcome],
+    core_watts: float,
+    prices: Prices,
 ) -> Side:
     outcomes = [of(one) for one in asked]
     inside = [of(one) for one in asked if one.passage is not None]
@@ -239,7 +243,7 @@ def _priced(core_hour: float | None) -> str:
     return "" if core_hour is None else f"; a core-hour is taken to cost {core_hour:g}"
 
 
-def _samples(asked: Sequence[Asked]) -> Iterator[RenderableType]:
+def _samples(asked: Sequence[QuestionResult]) -> Iterator[RenderableType]:
     for one in asked:
         where = f"{one.domain}/{one.passage}" if one.passage else "out of scope"
         yield Text(f"> {one.question}  ({where})", style="bold")

@@ -17,10 +17,10 @@ from slmfleet.models.progress import Progress
 from slmfleet.models.training.data import Corpus, load_corpus
 from slmfleet.services.evaluation.compare.baseline import Baseline
 from slmfleet.services.evaluation.compare.judge import Judge
-from slmfleet.services.evaluation.compare.report import Asked, Comparison, Prices, comparison
-from slmfleet.services.evaluation.compare.systems import BaselineContender, FleetContender, Question
-from slmfleet.services.pipeline.assembly import Parts
-from slmfleet.services.pipeline.default_parts import ShippedParts
+from slmfleet.services.evaluation.compare.report import Comparison, Prices, QuestionResult, comparison
+from slmfleet.services.evaluation.compare.systems import BaselineSystem, FleetSystem, Question
+from slmfleet.services.pipeline.assembly import FleetFactory
+from slmfleet.services.pipeline.default_parts import DefaultFactory
 from slmfleet.services.settings import Settings
 
 #: Of the questions, the share that the shop has a passage for; the others are out of its scope.
@@ -68,7 +68,7 @@ def compare(
     right_passage: bool = False,
     prices: Prices | None = None,
     progress: Progress = lambda done, total: None,
-    parts: Parts | None = None,
+    parts: FleetFactory | None = None,
 ) -> Comparison:
     """Ask both sides `count` questions and measure what comes back. Who goes first alternates.
 
@@ -80,10 +80,10 @@ def compare(
         raise SettingsFault(f"--questions should be 2 or more, not {count}")
     with ThreadPoolExecutor(1) as executor, asyncio.Runner() as runner:
         # The fleet is loaded before anything else is, so that no memory that was freed hides its own.
-        ours = FleetContender(settings, parts or ShippedParts(), runner, executor)
+        ours = FleetSystem(settings, parts or DefaultFactory(), runner, executor)
         questions = sample_questions(ours.fleet, load_corpus(ours.fleet), count, seed)
         given = [ours.knowledge(question, right_passage) for question in questions]
-        with closing(BaselineContender(open_baseline, ours.fleet, max_tokens)) as theirs:
+        with closing(BaselineSystem(open_baseline, ours.fleet, max_tokens)) as theirs:
             asked = _asked(ours, theirs, questions, given, progress)
     return comparison(
         asked,
@@ -98,12 +98,12 @@ def compare(
 
 
 def _asked(
-    ours: FleetContender,
-    theirs: BaselineContender,
+    ours: FleetSystem,
+    theirs: BaselineSystem,
     questions: Sequence[Question],
     given: Sequence[Sequence[Passage]],
     progress: Progress,
-) -> list[Asked]:
+) -> list[QuestionResult]:
     asked = []
     for number, (question, passages) in enumerate(zip(questions, given, strict=True)):
         if number % 2:
@@ -111,7 +111,7 @@ def _asked(
         else:
             of_fleet, of_baseline = ours.ask(question), theirs.ask(question, passages)
         asked.append(
-            Asked(
+            QuestionResult(
                 question=question.text,
                 domain=question.domain,
                 passage=question.right.id if question.right else None,

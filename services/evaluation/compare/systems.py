@@ -18,7 +18,7 @@ from slmfleet.models.fleet.knowledge import Passage
 from slmfleet.services.evaluation.compare.baseline import Baseline, prompt
 from slmfleet.services.evaluation.compare.judge import Judge, Verdict
 from slmfleet.services.evaluation.compare.report import Outcome, Sizes
-from slmfleet.services.pipeline.assembly import Parts, load_pipeline
+from slmfleet.services.pipeline.assembly import FleetFactory, load_pipeline
 from slmfleet.services.pipeline.pipeline import Query
 from slmfleet.services.schemas import FleetBody
 from slmfleet.services.settings import Settings
@@ -35,11 +35,11 @@ class Question:
     right: Passage | None = None
 
 
-class FleetContender:
+class FleetSystem:
     """The pipeline that every channel calls, on the event loop of `runner`."""
 
     def __init__(
-        self, settings: Settings, parts: Parts, runner: asyncio.Runner, executor: ThreadPoolExecutor
+        self, settings: Settings, parts: FleetFactory, runner: asyncio.Runner, executor: ThreadPoolExecutor
     ) -> None:
         """Load it and ask it one question a domain. Raises as `load_pipeline` does."""
         before = _resident_bytes()
@@ -95,7 +95,7 @@ class FleetContender:
         return [passage for domain in self.fleet.domains.values() for passage in domain.passages]
 
 
-class BaselineContender:
+class BaselineSystem:
     """A generator with the passages of each question in its prompt."""
 
     def __init__(self, open_baseline: Callable[[], Baseline], fleet: Fleet, max_tokens: int) -> None:

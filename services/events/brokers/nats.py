@@ -28,11 +28,11 @@ from slmfleet.services.events.cloudevents import (
     CONTENT_TYPE,
     HANDOFFS,
     QUERIES,
+    serialized,
     traceparent_of,
-    written,
 )
-from slmfleet.services.events.periodic import repeating
-from slmfleet.services.events.rebatch import Singles
+from slmfleet.services.events.periodic import periodically
+from slmfleet.services.events.rebatch import Rebatcher
 from slmfleet.services.events.transport import Backlog, Delivery, HandleAll
 
 DURABLE: Final = "slmfleet"
@@ -66,10 +66,10 @@ class NatsStreams:
     def consume(self, stream: str, kind: Any, handle_all: HandleAll) -> None:
         """Hand the events of `stream` to `handle_all`."""
         self._consumed.append(stream)
-        singles = Singles(handle_all, self._max_in_hand, _RETRY_S)
+        singles = Rebatcher(handle_all, self._max_in_hand, _RETRY_S)
 
         async def receive(event: Any) -> None:
-            async with repeating(self._reclaim_s / 4, event.in_progress):
+            async with periodically(self._reclaim_s / 4, event.in_progress):
                 await singles.handle(_delivery(event), event.ack_sync, event.nack)
 
         receive.__annotations__["event"] = kind  # for the AsyncAPI document; what comes is a message
@@ -131,7 +131,7 @@ class NatsStreams:
         trace = traceparent_of(event)
         headers = {"content-type": CONTENT_TYPE, **({"traceparent": trace} if trace else {})}
         try:
-            await self._jetstream.publish(stream, written(event), timeout=30, headers=headers)
+            await self._jetstream.publish(stream, serialized(event), timeout=30, headers=headers)
         except (NatsError, OSError, TimeoutError) as error:
             raise Unreachable(
                 f"the broker does not take an event: {error or type(error).__name__}"

@@ -26,10 +26,10 @@ from slmfleet.services.events.cloudevents import (
     CONTENT_TYPE,
     HANDOFFS,
     QUERIES,
+    serialized,
     traceparent_of,
-    written,
 )
-from slmfleet.services.events.rebatch import Singles
+from slmfleet.services.events.rebatch import Rebatcher
 from slmfleet.services.events.transport import Backlog, Delivery, HandleAll
 
 EXCHANGE: Final = "slmfleet"
@@ -61,7 +61,7 @@ class RabbitQueues:
     def consume(self, stream: str, kind: Any, handle_all: HandleAll) -> None:
         """Hand the events of `stream` to `handle_all`."""
         self._consumed.append(stream)
-        singles = Singles(handle_all, self._max_in_hand, _RETRY_S)
+        singles = Rebatcher(handle_all, self._max_in_hand, _RETRY_S)
 
         async def receive(event: Any) -> None:
             await singles.handle(_delivery(event), event.ack, lambda: event.nack(requeue=True))
@@ -126,7 +126,7 @@ class RabbitQueues:
         """Put `event` on `stream`; RabbitMQ confirms when it is on the disk. Raises Unreachable."""
         trace = traceparent_of(event)
         message = aio_pika.Message(
-            written(event),
+            serialized(event),
             headers={"traceparent": trace} if trace else {},
             content_type=CONTENT_TYPE,
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,

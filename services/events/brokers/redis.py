@@ -27,8 +27,8 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from slmfleet.models.errors import Unreachable
-from slmfleet.services.events.cloudevents import ANSWERS, CHANGES, HANDOFFS, QUERIES, written
-from slmfleet.services.events.periodic import repeating
+from slmfleet.services.events.cloudevents import ANSWERS, CHANGES, HANDOFFS, QUERIES, serialized
+from slmfleet.services.events.periodic import periodically
 from slmfleet.services.events.transport import Backlog, Delivery, HandleAll
 
 GROUP: Final = "slmfleet"
@@ -164,7 +164,7 @@ class RedisStreams:
 
     def _held(self, stream: str, places: Sequence[bytes]) -> AbstractAsyncContextManager[None]:
         arguments: list[Any] = [GROUP, self.name, *places]
-        return repeating(self._reclaim_s / 4, lambda: self._hold(keys=[stream], args=arguments))
+        return periodically(self._reclaim_s / 4, lambda: self._hold(keys=[stream], args=arguments))
 
     async def prepare(self) -> None:
         """Make the groups, each at the beginning of its stream. Raises Unreachable."""
@@ -180,7 +180,7 @@ class RedisStreams:
 
     async def publish(self, stream: str, event: CloudEvent) -> None:
         """Put `event` on `stream`. Raises Redis' own errors."""
-        await self.client.xadd(stream, {FIELD: written(event)})
+        await self.client.xadd(stream, {FIELD: serialized(event)})
 
     @asynccontextmanager
     async def listening(self, streams: Sequence[str]) -> AsyncIterator[AsyncIterator[bytes]]:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,14 +10,12 @@ from fakes.readers import TfidfReader, ToldReader, make_task, no_bar, slice_of, 
 
 from slmfleet import models
 from slmfleet.models.benchmarks import checkpoints as suite_runs
-from slmfleet.models.benchmarks.checkpoints import Runs, made_from, read_run
-from slmfleet.models.benchmarks.metrics import Outcomes, metrics_of
-from slmfleet.models.benchmarks.report import read_results
+from slmfleet.models.benchmarks.checkpoints import RunStore, read_run, run_key
+from slmfleet.models.benchmarks.metrics import Outcomes
 from slmfleet.models.benchmarks.run import run_suite
 from slmfleet.models.benchmarks.task import Reader, Suite, SuiteRow, Task
 from slmfleet.models.benchmarks.tasks import load_suite
 from slmfleet.models.errors import DataFault
-from slmfleet.services.settings import SHOP_DIR
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -53,9 +50,9 @@ def suite(*tasks: Task) -> Suite:
 def test_an_interrupted_evaluation_goes_on_where_it_was(tmp_path: Path) -> None:
     whole = suite(task("a"), task("b", "other"))
     with pytest.raises(KeyboardInterrupt):
-        run_suite(whole, 3, CountingTrainer(stops_at=4), no_bar, 10, Runs(tmp_path))
+        run_suite(whole, 3, CountingTrainer(stops_at=4), no_bar, 10, RunStore(tmp_path))
     again = CountingTrainer()
-    went_on = run_suite(whole, 3, again, no_bar, 10, Runs(tmp_path))
+    went_on = run_suite(whole, 3, again, no_bar, 10, RunStore(tmp_path))
     assert again.calls == [("b", 1), ("b", 2)]
     at_once = run_suite(whole, 3, CountingTrainer(), no_bar, 10)
     for mine, theirs in zip(went_on.tasks, at_once.tasks, strict=True):
@@ -66,33 +63,33 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["hint3-v1", "snips", "nlupp"])
 def test_what_is_kept_says_what_was_measured_to_the_last_digit(name: str, tmp_path: Path) -> None:
     some = slice_of(load_suite(name), 150, 60)
-    first = run_suite(some, 1, TfidfReader, no_bar, 20, Runs(tmp_path))
+    first = run_suite(some, 1, TfidfReader, no_bar, 20, RunStore(tmp_path))
     trainer = CountingTrainer()
-    assert run_suite(some, 1, trainer, no_bar, 20, Runs(tmp_path)) == first
+    assert run_suite(some, 1, trainer, no_bar, 20, RunStore(tmp_path)) == first
     assert trainer.calls == []
 
 
 def test_more_seeds_train_only_for_those_that_are_new(tmp_path: Path) -> None:
-    run_suite(suite(task()), 1, CountingTrainer(), no_bar, 10, Runs(tmp_path))
+    run_suite(suite(task()), 1, CountingTrainer(), no_bar, 10, RunStore(tmp_path))
     trainer = CountingTrainer()
-    run_suite(suite(task()), 3, trainer, no_bar, 10, Runs(tmp_path))
+    run_suite(suite(task()), 3, trainer, no_bar, 10, RunStore(tmp_path))
     assert trainer.calls == [("few", 1), ("few", 2)]
 
 
 def test_a_reader_is_trained_anew_where_one_of_its_tasks_has_no_run(tmp_path: Path) -> None:
-    run_suite(suite(task("a")), 1, CountingTrainer(), no_bar, 10, Runs(tmp_path))
+    run_suite(suite(task("a")), 1, CountingTrainer(), no_bar, 10, RunStore(tmp_path))
     trainer = CountingTrainer()
-    result = run_suite(suite(task("a"), task("b")), 1, trainer, no_bar, 10, Runs(tmp_path))
+    result = run_suite(suite(task("a"), task("b")), 1, trainer, no_bar, 10, RunStore(tmp_path))
     assert trainer.calls == [("a", 0)]
     assert [one.name for one in result.tasks] == ["a", "b"]
 
 
 def test_fresh_trains_anew_and_keeps_that(tmp_path: Path) -> None:
-    run_suite(suite(task()), 1, CountingTrainer(), no_bar, 10, Runs(tmp_path))
+    run_suite(suite(task()), 1, CountingTrainer(), no_bar, 10, RunStore(tmp_path))
     trainer = CountingTrainer()
-    run_suite(suite(task()), 1, trainer, no_bar, 10, Runs(tmp_path, fresh=True))
+    run_suite(suite(task()), 1, trainer, no_bar, 10, RunStore(tmp_path, fresh=True))
     assert trainer.calls == [("few", 0)]
-    assert Runs(tmp_path).find(task(), 0) is not None
+    assert RunStore(tmp_path).find(task(), 0) is not None
 
 
 @pytest.mark.parametrize(
@@ -106,9 +103,9 @@ def test_fresh_trains_anew_and_keeps_that(tmp_path: Path) -> None:
     ids=["training row", "test row", "validation row", "label"],
 )
 def test_a_run_of_other_rows_does_not_count(other: Task, tmp_path: Path) -> None:
-    run_suite(suite(task()), 1, CountingTrainer(), no_bar, 10, Runs(tmp_path))
-    assert Runs(tmp_path).find(task(), 0) is not None
-    assert Runs(tmp_path).find(other, 0) is None
+    run_suite(suite(task()), 1, CountingTrainer(), no_bar, 10, RunStore(tmp_path))
+    assert RunStore(tmp_path).find(task(), 0) is not None
+    assert RunStore(tmp_path).find(other, 0) is None
 
 
 @pytest.fixture
@@ -131,22 +128,22 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     "path", ["models/training/learn.py", "router/train.py", "models/benchmarks/suites/shop/rows.jsonl.gz"]
 )
 def test_a_run_of_other_code_or_another_base_does_not_count(checkout: Path, path: str) -> None:
-    before = made_from(task(), 0)
+    before = run_key(task(), 0)
     (checkout / path).write_text("two", encoding="utf-8")
     suite_runs._ground.cache_clear()
-    assert made_from(task(), 0) != before
+    assert run_key(task(), 0) != before
 
 
 def test_another_checkout_on_the_path_has_no_part_in_a_run(
     checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = made_from(task(), 0)
+    before = run_key(task(), 0)
     other = tmp_path_factory.mktemp("other")
     (other / "learn.py").write_text("two", encoding="utf-8")
     # Packages without __init__.py have every folder of their name on the path.
     monkeypatch.setattr(models, "__path__", [*models.__path__, str(other)])
     suite_runs._ground.cache_clear()
-    assert made_from(task(), 0) == before
+    assert run_key(task(), 0) == before
 
 
 def test_a_file_that_is_no_run_is_told_with_what_to_do(tmp_path: Path) -> None:
@@ -157,36 +154,12 @@ def test_a_file_that_is_no_run_is_told_with_what_to_do(tmp_path: Path) -> None:
     for content in (b"", b"PK", b"text", path.read_bytes()):
         path.write_bytes(content)
         with pytest.raises(DataFault, match=r"few-0\.npz: not a kept run of a suite; remove it"):
-            Runs(tmp_path).find(task(), 0)
+            RunStore(tmp_path).find(task(), 0)
 
 
 def test_no_text_and_no_broken_file_is_kept(tmp_path: Path) -> None:
-    run_suite(suite(task(text="a secret")), 1, CountingTrainer(), no_bar, 10, Runs(tmp_path))
+    run_suite(suite(task(text="a secret")), 1, CountingTrainer(), no_bar, 10, RunStore(tmp_path))
     assert [path.name for path in (tmp_path / "small" / "runs").iterdir()] == ["few-0.npz"]
     _, run = read_run(tmp_path / "small" / "runs" / "few-0.npz")
     for column in fields(Outcomes):
         assert getattr(run.measured.clean, column.name).dtype.kind in "bif"
-
-
-def test_the_repositorys_results_are_those_of_the_runs_beside_them() -> None:
-    """Recomputed without training. A suite whose runs are not all there is still told by older ones."""
-    checked = 0
-    for result in read_results(DOCS):
-        paths = {
-            (told.name, seed): DOCS / result.suite / "runs" / f"{told.name}-{seed}.npz"
-            for told in result.tasks
-            for seed in range(result.seeds)
-        }
-        if not all(path.is_file() for path in paths.values()):
-            continue
-        tasks = {one.name: one for one in load_suite(result.suite, SHOP_DIR).tasks}
-        told_of = {told.name: told for told in result.tasks}
-        for (name, seed), path in paths.items():
-            _, run = read_run(path)
-            for label, metric in metrics_of(tasks[name]).items():
-                again = metric(run.measured)
-                kept = told_of[name].metrics[label].values[seed]
-                where = (result.suite, name, seed, label)
-                assert kept == (None if math.isnan(again) else round(100 * again, 2)), where
-                checked += 1
-    assert checked

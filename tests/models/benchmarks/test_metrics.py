@@ -85,10 +85,10 @@ def test_scope_metrics_by_hand() -> None:
 
 def test_other_scores_are_measured_each_by_itself() -> None:
     verdicts = {
-        text: replace(told, rivals=partial(tuple, (told.inlier, -told.inlier, 1.0, index)))
+        text: replace(told, ood_baselines=partial(tuple, (told.inlier, -told.inlier, 1.0, index)))
         for index, (text, told) in enumerate(SCOPE_VERDICTS.items())
     }
-    mistyped = replace(verdict(1.0, 0.0, 0.0), rivals=lambda: (0.0,) * 4)
+    mistyped = replace(verdict(1.0, 0.0, 0.0), ood_baselines=lambda: (0.0,) * 4)
     found = measure(scope_task(), ToldReader(LABELS, verdicts, otherwise=mistyped))
     assert found["auroc_softmax"] == found["auroc"] == pytest.approx(7 / 8)
     assert found["auroc_energy"] == pytest.approx(1 / 8)
@@ -158,7 +158,7 @@ def test_many_labels_by_hand() -> None:
 
 def test_many_labels_are_told_from_the_readers_own_cut() -> None:
     task = make_task([row("p", "pay"), row("s", "ship")], [row("a", "pay", "ship")], kind="multi")
-    low = replace(verdict(0.9, 0.4), told_from=0.3)
+    low = replace(verdict(0.9, 0.4), label_threshold=0.3)
     found = measure(task, ToldReader(("pay", "ship"), {"a": low}))
     assert found["exact_set"] == 1
     assert found["ece"] == pytest.approx(1 - 0.9 * 0.4)  # the probability of what was said

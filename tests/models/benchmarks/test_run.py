@@ -101,7 +101,7 @@ def test_latency_is_of_reading_alone_and_joined_texts_are_read_joined() -> None:
     def compared() -> tuple[float, ...]:
         raise AssertionError("scores that are compared with the reader's own are not its cost")
 
-    reader = ToldReader(("pay",), {}, otherwise=replace(verdict(1.0), rivals=compared))
+    reader = ToldReader(("pay",), {}, otherwise=replace(verdict(1.0), ood_baselines=compared))
     task = make_task([SuiteRow("p", ("pay",))], [SuiteRow(f"t{n}", ("pay",)) for n in range(300)])
     assert 0 < median_ms(reader, task) < 50
     assert reader.read_texts == [f"t{n}" for n in [*range(10), *range(200)]]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fakes.fleet import ROWS
 
-from slmfleet.models.benchmarks.dedup import twins
+from slmfleet.models.benchmarks.dedup import rows_with_twins
 from slmfleet.models.benchmarks.published import Published, load_published
 from slmfleet.models.benchmarks.task import SuiteRow
 from slmfleet.models.benchmarks.tasks import (
@@ -55,8 +55,8 @@ def test_every_suite_has_its_tasks_whole_and_nothing_tested_is_learnt(name: str)
         assert sum(row.labels == (task.out_of_scope,) for row in task.test) == outside
         assert len(task.labels) == labels
         assert task.tests_scope == bool(outside)
-        assert twins(task.train, task.test) == []
-        assert twins(task.validation, task.test) == []
+        assert rows_with_twins(task.train, task.test) == []
+        assert rows_with_twins(task.validation, task.test) == []
         if task.kind != "multi":  # few rows of many labels: some are never seen in training
             tested = {label for row in task.test for label in row.labels}
             assert tested <= {*task.labels, task.out_of_scope}

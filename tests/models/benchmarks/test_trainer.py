@@ -133,10 +133,10 @@ def test_boundaries_are_where_the_tag_is_but_not_at_the_start() -> None:
 
 
 def test_what_is_left_out_for_calibration_is_whole_labels_and_a_share_of_the_others() -> None:
-    from slmfleet.models.training.learn import Lesson
+    from slmfleet.models.training.learn import TrainingTask
 
     rows = [suite_training._row(row) for row in task().train]
-    lesson = Lesson(rows, sorted(WORDS), lambda row: row.domain)
+    lesson = TrainingTask(rows, sorted(WORDS), lambda row: row.domain)
     kept, held = suite_training._leave_out(task(), lesson, True, 3)
     assert len(kept.rows) + len(held) == len(rows)
     missing = {row.text for row in held if row.domain == suite_training.NOWHERE_LABEL}

@@ -133,9 +133,9 @@ def test_compare_sets_the_fleet_beside_a_server(slmfleet) -> None:  # type: igno
 
 def test_serving_code_imports_neither_torch_nor_ray_to_ask(slmfleet) -> None:  # type: ignore[no-untyped-def]
     code = (
-        "import sys, tempfile; from pathlib import Path; from slmfleet.services.cli.ask import answer_here;"
+        "import sys, tempfile; from pathlib import Path; from slmfleet.services.cli.ask import ask_locally;"
         "from slmfleet.services.settings import load_settings;"
-        "answer_here(load_settings(state_dir=Path(tempfile.mkdtemp())), 'refund?', None);"
+        "ask_locally(load_settings(state_dir=Path(tempfile.mkdtemp())), 'refund?', None);"
         "print(sorted({'torch', 'transformers', 'ray', 'sklearn'} & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

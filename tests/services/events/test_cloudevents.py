@@ -18,14 +18,14 @@ from slmfleet.services.events.cloudevents import (
     STREAM_OF,
     KnowledgeChangedData,
     QueryData,
-    answered,
+    answer_event,
     data_of,
-    died,
+    death_event,
     key_of,
-    made,
+    make_event,
     read_event,
+    serialized,
     traceparent_of,
-    written,
 )
 from slmfleet.services.schemas import AnswerBody
 
@@ -113,18 +113,18 @@ def test_source_and_id_say_which_event_it_is() -> None:
 
 def test_an_answer_says_what_it_answers_and_carries_the_trace() -> None:
     event = read_event(changed(traceparent=TRACE), QUERIES)
-    told = answered(event, answer())
+    told = answer_event(event, answer())
     assert STREAM_OF[told.get_type()] == ANSWERS
     assert traceparent_of(told) == TRACE
-    assert told.get_id() == answered(event, answer()).get_id()
-    data: Any = json.loads(written(told))["data"]
+    assert told.get_id() == answer_event(event, answer()).get_id()
+    data: Any = json.loads(serialized(told))["data"]
     assert data["in_reply_to"] == {"source": "shop", "id": "7"}
-    assert STREAM_OF[answered(event, answer("handed_off")).get_type()] == HANDOFFS
+    assert STREAM_OF[answer_event(event, answer("handed_off")).get_type()] == HANDOFFS
     assert traceparent_of(read_event(changed(traceparent="nonsense"))) is None
 
 
 def test_a_change_event_is_for_the_stream_of_changes() -> None:
-    event = read_event(written(made(KNOWLEDGE_CHANGED, {"domain": "returns"})), CHANGES)
+    event = read_event(serialized(make_event(KNOWLEDGE_CHANGED, {"domain": "returns"})), CHANGES)
     assert data_of(event, KnowledgeChangedData).domain == "returns"
 
 
@@ -132,6 +132,6 @@ def test_a_change_event_is_for_the_stream_of_changes() -> None:
 def test_a_dead_letter_holds_the_event_as_it_came(body: bytes) -> None:
     from slmfleet.services.events.cloudevents import DEAD, DiedData
 
-    letter = died(body, QUERIES, "unreadable", "why", 0, None)
-    assert data_of(read_event(written(letter), DEAD), DiedData).raw() == body
-    assert letter.get_id() == died(body, QUERIES, "failed", "other", 3, None).get_id()
+    letter = death_event(body, QUERIES, "unreadable", "why", 0, None)
+    assert data_of(read_event(serialized(letter), DEAD), DiedData).raw() == body
+    assert letter.get_id() == death_event(body, QUERIES, "failed", "other", 3, None).get_id()

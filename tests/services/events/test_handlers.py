@@ -12,7 +12,7 @@ from fakes.serving import WordParts
 from fakes.shop import Shop
 
 from slmfleet.models.errors import NotFound, Unreachable
-from slmfleet.services.events.answerer import Answerer, Asked, GatewayAnswerer, Outcome, PipelineAnswerer
+from slmfleet.services.events.answerer import GatewayClient, Outcome, PipelineClient, QueryClient, Request
 from slmfleet.services.events.cloudevents import (
     ANSWERS,
     HANDOFFS,
@@ -20,10 +20,10 @@ from slmfleet.services.events.cloudevents import (
     ORDER_CHANGED,
     QueryData,
     key_of,
-    made,
+    make_event,
     read_event,
+    serialized,
     traceparent_of,
-    written,
 )
 from slmfleet.services.events.handlers import ChangeHandler
 from slmfleet.services.events.transport import Delivery
@@ -35,7 +35,7 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 async def open_desk(broker: str) -> AsyncIterator[Callable[..., Desk]]:
     desks: list[Desk] = []
 
-    def make(answerer: Answerer, **options: float) -> Desk:
+    def make(answerer: QueryClient, **options: float) -> Desk:
         desks.append(Desk(broker, answerer, **options))  # type: ignore[arg-type]
         return desks[-1]
 
@@ -110,8 +110,8 @@ async def test_a_redelivery_gets_the_stored_answer_word_for_word(desk: Desk) -> 
 async def test_a_consumer_that_was_paused_says_what_the_other_one_said(
     open_desk: Callable[..., Desk], shop: Shop
 ) -> None:
-    class Paused(GatewayAnswerer):
-        async def answer_all(self, asked: Sequence[Asked]) -> list[Outcome]:
+    class Paused(GatewayClient):
+        async def answer_all(self, asked: Sequence[Request]) -> list[Outcome]:
             outcomes = await super().answer_all(asked)
             await woken.wait()
             return outcomes
@@ -166,7 +166,7 @@ async def test_a_gateway_that_is_away_costs_no_attempts(
     open_desk: Callable[..., Desk], shop: Shop, status: int | None
 ) -> None:
     away = Away(shop, 6, status)
-    desk = open_desk(GatewayAnswerer("http://shop", None, away), attempts=1)
+    desk = open_desk(GatewayClient("http://shop", None, away), attempts=1)
     assert await desk.handle(query("where is my parcel", "1"), query("blah", "2")) == [True, True]
     assert away.left == 0
     assert sorted(await desk.texts()) == ["1", "2"]
@@ -187,7 +187,7 @@ async def test_a_wrong_api_key_kills_no_event(
 
 
 async def test_a_consumer_that_stops_waits_for_nobody(open_desk: Callable[..., Desk], shop: Shop) -> None:
-    desk = open_desk(GatewayAnswerer("http://shop", None, Away(shop, 1_000_000)))
+    desk = open_desk(GatewayClient("http://shop", None, Away(shop, 1_000_000)))
     handling = asyncio.create_task(desk.handle(query("where is my parcel")))
     await asyncio.sleep(0.3)
     assert not handling.done()
@@ -210,10 +210,10 @@ async def test_a_traced_question_keeps_its_place_in_its_session(shop: Shop) -> N
                 posted.append((await request.aread()).decode())
             return await super().handle_async_request(request)
 
-    answerer = GatewayAnswerer("http://shop", None, Listening(shop.app))
+    answerer = GatewayClient("http://shop", None, Listening(shop.app))
     texts = ("where is parcel one", "where is parcel two", "where is parcel three")
     asked = [
-        Asked(QueryData(text=text, session_id="s1"), TRACE if text == texts[1] else None) for text in texts
+        Request(QueryData(text=text, session_id="s1"), TRACE if text == texts[1] else None) for text in texts
     ]
     await answerer.answer_all(asked)
     said = " ".join(posted)
@@ -224,7 +224,7 @@ async def test_the_pipeline_in_the_process_answers_like_the_gateway(
     open_desk: Callable[..., Desk], shop: Shop
 ) -> None:
     parts = WordParts()
-    desk = open_desk(PipelineAnswerer(lambda: shop.loaded, parts.customer_of(shop.settings)))
+    desk = open_desk(PipelineClient(lambda: shop.loaded, parts.customer_of(shop.settings)))
     bodies = [
         query("where is my parcel", "1", token="token-of-alice"),
         query("blah", "2"),
@@ -252,8 +252,8 @@ class Forgetful:
         self.done.append(order_id)
 
 
-KNOWLEDGE = written(made(KNOWLEDGE_CHANGED, {"domain": "returns"}, id="c1", source="test"))
-ORDER = written(made(ORDER_CHANGED, {"order_id": "#W1"}, id="c2", source="test"))
+KNOWLEDGE = serialized(make_event(KNOWLEDGE_CHANGED, {"domain": "returns"}, id="c1", source="test"))
+ORDER = serialized(make_event(ORDER_CHANGED, {"order_id": "#W1"}, id="c2", source="test"))
 
 
 async def test_changes_are_carried_out_before_they_are_done_with(desk: Desk) -> None:

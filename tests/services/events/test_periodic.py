@@ -6,7 +6,7 @@ import time
 
 from slmfleet.services.events.brokers.redis import patient_client
 from slmfleet.services.events.ledger import Ledger
-from slmfleet.services.events.periodic import repeating
+from slmfleet.services.events.periodic import periodically
 
 
 async def test_it_ends_at_once_whatever_it_is_at(broker: str) -> None:
@@ -14,7 +14,7 @@ async def test_it_ends_at_once_whatever_it_is_at(broker: str) -> None:
     client = patient_client(broker)
     ledger = Ledger(client, 60, 0.2, 3)
     for _ in range(60):
-        async with repeating(0.0005, lambda: ledger.renew(["a", "b"], "owner")):
+        async with periodically(0.0005, lambda: ledger.renew(["a", "b"], "owner")):
             await asyncio.sleep(random.uniform(0, 0.02))
             ended = time.monotonic()
         assert time.monotonic() - ended < 0.9
@@ -29,6 +29,6 @@ async def test_a_call_that_fails_is_made_again() -> None:
         calls += 1
         raise OSError("away")
 
-    async with repeating(0.001, fail):
+    async with periodically(0.001, fail):
         await asyncio.sleep(0.1)
     assert calls > 2

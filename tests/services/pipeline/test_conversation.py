@@ -23,7 +23,14 @@ from slmfleet.models.contracts import (
 )
 from slmfleet.models.text.gazetteer import singular
 from slmfleet.models.text.slots import exact_slots
-from slmfleet.services.pipeline.conversation import Routed, in_query, merged, route_in_context, told, turn_of
+from slmfleet.services.pipeline.conversation import (
+    Routed,
+    make_turn,
+    merge_readings,
+    readings_in_query,
+    route_in_context,
+    turns_from_history,
+)
 from slmfleet.services.pipeline.sessions import Turn
 
 MODEL = ModelVersion("test", "0")
@@ -109,9 +116,9 @@ def test_a_bare_number_completes_the_question_that_waits_for_it() -> None:
     got = route_in_context(router, "#W7678072", [WAITING])
     assert got.completes == WAITING
     assert got.decision.routes == (Route("shipping", 0.97, "where is my order? #W7678072", -19),)
-    read = merged(got, [(got.decision.routes[0], reading("where is my order? #W7678072", "details"))])
+    read = merge_readings(got, [(got.decision.routes[0], reading("where is my order? #W7678072", "details"))])
     assert (read[0][1].intent, read[0][1].intent_is_sure) == ("track", True)
-    slots = in_query(got, "#W7678072", read, [WAITING])[0].slots
+    slots = readings_in_query(got, "#W7678072", read, [WAITING])[0].slots
     assert slots == (Slot("order_id", "#W7678072", 0, 9),)
     assert route_in_context(router, "#W7678072", [ASKED]).completes is None
 
@@ -120,8 +127,10 @@ def test_a_number_without_a_grammar_is_an_orders_when_one_was_asked_for() -> Non
     got = route_in_context(ListedRouter(), "it's 00123842", [WAITING])
     assert got.completes is None  # not a bare number: there is a word that is none
     got = route_in_context(ListedRouter(), "00123842", [WAITING])
-    read = merged(got, [(got.decision.routes[0], reading(got.decision.routes[0].text))])
-    assert in_query(got, "00123842", read, [WAITING])[0].slots == (Slot("order_id", "#00123842", 0, 8),)
+    read = merge_readings(got, [(got.decision.routes[0], reading(got.decision.routes[0].text))])
+    assert readings_in_query(got, "00123842", read, [WAITING])[0].slots == (
+        Slot("order_id", "#00123842", 0, 8),
+    )
 
 
 LATE, LOST = ("shipping/late", "When a parcel is late"), ("shipping/lost", "When a parcel is lost")
@@ -140,10 +149,10 @@ def test_a_passage_that_was_offered_is_chosen_and_is_the_answer(text: str) -> No
     assert (got.chosen, route.domain, route.text) == ("lost", "shipping", "When a parcel is lost")
     assert not got.decision.abstained
     asked = reading(route.text, passage="late", passage_is_evidence=False)
-    ((_, read),) = merged(got, [(route, asked)])
+    ((_, read),) = merge_readings(got, [(route, asked)])
     assert (read.passages[0].passage_id, read.passage_is_evidence) == ("lost", True)
     assert not read.intent_is_sure  # else records would be asked, which nobody did
-    assert in_query(got, text, [(route, read)], [OFFERING])[0].slots == ()
+    assert readings_in_query(got, text, [(route, read)], [OFFERING])[0].slots == ()
 
 
 @pytest.mark.parametrize(("text", "chosen"), [("3", "fee"), ("the fee", "fee"), ("first", "late")])
@@ -153,7 +162,7 @@ def test_of_two_questions_what_either_offered_is_chosen(text: str, chosen: str) 
         Part("billing", "fees", 0.7, (), "needs_input", "Which?", _titles(FEE, LOST), MODEL),
     ]
     read = [(Route(part.domain, 0.9, "it"), reading("it")) for part in parts]
-    turn = turn_of("it and it", read, [reading("it")] * 2, parts, {})
+    turn = make_turn("it and it", read, [reading("it")] * 2, parts, {})
     assert turn is not None
     assert (turn.choices, turn.waits) == ((LATE, LOST, FEE), False)
     got = route_in_context(ListedRouter(), text, [turn])
@@ -169,7 +178,7 @@ def test_of_two_questions_one_may_be_chosen_for_while_the_other_waits_for_an_ord
         Part("billing", "fees", 0.7, (), "needs_input", "Which?", _titles(FEE), MODEL),
     ]
     read = [(Route(part.domain, 0.9, "it"), reading("it")) for part in parts]
-    turn = turn_of("it and it", read, [reading("it")] * 2, parts, {})
+    turn = make_turn("it and it", read, [reading("it")] * 2, parts, {})
     assert turn is not None
     assert (turn.domain, turn.waits, turn.choices) == ("shipping", True, (FEE,))
     assert route_in_context(ListedRouter(), "the fee", [turn]).chosen == "fee"
@@ -193,27 +202,27 @@ def test_what_chooses_nothing_or_wants_a_person_is_no_choice() -> None:
 def test_an_intent_of_another_bundle_is_not_forced_upon_a_reading() -> None:
     stale = replace(WAITING, model=ModelVersion("test", "1"))
     got = route_in_context(ListedRouter(), "#W7678072", [stale])
-    assert merged(got, [(got.decision.routes[0], reading("x", "details"))])[0][1].intent == "details"
+    assert merge_readings(got, [(got.decision.routes[0], reading("x", "details"))])[0][1].intent == "details"
 
 
 def test_what_would_be_said_twice_is_said_once_by_the_surer_reading() -> None:
     text = "where is #W1234567? is it late?"
     one = (Route("shipping", 0.9, text[:19], 0), reading(text[:19], confidence=0.7, cpu_ms=1.0))
     two = (Route("shipping", 0.9, text[20:], 20), reading(text[20:], confidence=0.8, cpu_ms=2.0))
-    (kept,) = merged(routed(), [one, two])
+    (kept,) = merge_readings(routed(), [one, two])
     assert (kept[1].confidence, kept[1].cpu_ms, kept[0].start) == (0.8, 3.0, 20)
-    (placed,) = in_query(routed(), text, [kept], [])
+    (placed,) = readings_in_query(routed(), text, [kept], [])
     assert placed.slots == (Slot("order_id", "#W1234567", 9, 18),)
 
 
 def test_equal_intents_with_other_evidence_or_other_orders_stay_apart() -> None:
     first = (Route("shipping", 0.9, "a"), reading("a"))
-    assert len(merged(routed(), [first, (first[0], reading("a", passage="q"))])) == 2
-    assert len(merged(routed(), [first, (first[0], reading("a", intent="cost"))])) == 2
+    assert len(merge_readings(routed(), [first, (first[0], reading("a", passage="q"))])) == 2
+    assert len(merge_readings(routed(), [first, (first[0], reading("a", intent="cost"))])) == 2
     unproved = reading("a", passage="q", passage_is_evidence=False)
-    assert len(merged(routed(), [first, (first[0], unproved)])) == 1
+    assert len(merge_readings(routed(), [first, (first[0], unproved)])) == 1
     named = [(Route("shipping", 0.9, text), reading(text)) for text in ("#W1234567", "#W7654321")]
-    assert len(merged(routed(), named)) == 2
+    assert len(merge_readings(routed(), named)) == 2
 
 
 def test_what_one_request_names_serves_those_that_name_none() -> None:
@@ -223,26 +232,34 @@ def test_what_one_request_names_serves_those_that_name_none() -> None:
         (Route("shipping", 0.9, text[21:40], 21), reading(text[21:40])),
         (Route("shipping", 0.9, text[45:], 45), reading(text[45:])),
     ]
-    cancel, refund, boots = in_query(routed(), text, read, [])
-    assert cancel.lent == (Reference("product", "Boots", True),)
-    assert refund.lent == (Reference("order_id", "#W1234567", True), Reference("product", "Boots", True))
-    assert boots.lent == (Reference("order_id", "#W1234567", True),)
+    cancel, refund, boots = readings_in_query(routed(), text, read, [])
+    assert cancel.inherited_slots == (Reference("product", "Boots", True),)
+    assert refund.inherited_slots == (
+        Reference("order_id", "#W1234567", True),
+        Reference("product", "Boots", True),
+    )
+    assert boots.inherited_slots == (Reference("order_id", "#W1234567", True),)
     assert [text[slot.start : slot.end] for slot in cancel.slots + boots.slots] == ["#W1234567", "boots"]
 
 
 def test_the_newest_turn_that_names_one_lends_what_the_question_does_not_name() -> None:
-    turns = told(["where is #W1111111?", "and #W2222222?", "how much are boots?"], GAZETTEERS)
+    turns = turns_from_history(["where is #W1111111?", "and #W2222222?", "how much are boots?"], GAZETTEERS)
 
-    def lent(text: str) -> tuple[Reference, ...]:
-        return in_query(routed(), text, [(Route("shipping", 0.9, text), reading(text))], turns)[0].lent
+    def inherited_slots(text: str) -> tuple[Reference, ...]:
+        return readings_in_query(routed(), text, [(Route("shipping", 0.9, text), reading(text))], turns)[
+            0
+        ].inherited_slots
 
     boots = ("product", "Boots")
-    assert lent("can I cancel it?") == (Reference("order_id", "#W2222222", True), Reference(*boots, True))
-    assert lent("how do I cancel an order?") == (
+    assert inherited_slots("can I cancel it?") == (
+        Reference("order_id", "#W2222222", True),
+        Reference(*boots, True),
+    )
+    assert inherited_slots("how do I cancel an order?") == (
         Reference("order_id", "#W2222222", False),
         Reference(*boots, False),
     )
-    assert lent("can I cancel #W3333333?") == (Reference(*boots, False),)
+    assert inherited_slots("can I cancel #W3333333?") == (Reference(*boots, False),)
 
 
 def test_what_is_remembered_is_the_part_that_waits_else_the_last() -> None:
@@ -254,26 +271,26 @@ def test_what_is_remembered_is_the_part_that_waits_else_the_last() -> None:
             reading("how do I pay for #W1234567?", "pay"),
         ),
     ]
-    readings = in_query(routed(), text, read, [])
+    readings = readings_in_query(routed(), text, read, [])
     parts = [
         Part("shipping", "track", 0.9, (), "needs_input", "Which?", (), MODEL),
         Part("shipping", "pay", 0.7, (), "answered", "So.", (), MODEL),
     ]
-    turn = turn_of(text, read, readings, parts, {})
+    turn = make_turn(text, read, readings, parts, {})
     references = (("order_id", "#W1234567"),)
     assert turn == Turn("where is my order", references, "shipping", "track", 0.9, 0.9, MODEL, True)
     quoted = (Evidence("record", "orders", "#W1"), Evidence("knowledge", "shipping/lost", "When it is lost"))
-    turn = turn_of(text, read, readings, [replace(parts[0], evidence=quoted), parts[1]], {})
+    turn = make_turn(text, read, readings, [replace(parts[0], evidence=quoted), parts[1]], {})
     assert turn is not None
     assert (turn.choices, turn.waits) == ((("shipping/lost", "When it is lost"),), False)
-    turn = turn_of(
+    turn = make_turn(
         text, read, readings, [replace(parts[0], status="answered", evidence=quoted), parts[1]], {}
     )
     assert turn is not None
     assert turn.choices == ()
     assert (turn.text, turn.waits, turn.intent) == ("how do I pay for #W1234567?", False, "pay")
-    assert turn_of("bla", [], [], [], {}) is None
-    assert turn_of("bla #W1234567", [], [], [], {}) == Turn("", references)
+    assert make_turn("bla", [], [], [], {}) is None
+    assert make_turn("bla #W1234567", [], [], [], {}) == Turn("", references)
 
 
 @given(
@@ -290,7 +307,7 @@ def test_every_slot_is_what_was_written_where_it_was_written(pieces: list[str], 
         part = (carried + text)[len(carried) + start : len(carried) + end]
         read.append((Route("shipping", 0.9, part, start), reading(part)))
     got = Routed(Decision(tuple(route for route, _ in read), 0.8, ("other", 0.1), False, MODEL))
-    for one in in_query(got, text, merged(got, read), []):
+    for one in readings_in_query(got, text, merge_readings(got, read), []):
         for slot in one.slots:
             written = text[slot.start : slot.end]
             assert _plain(slot.value) == _plain(written)

@@ -15,7 +15,7 @@ from slmfleet.models.errors import DeadlineExceeded, ModelBroken
 from slmfleet.services.pipeline.dispatch import (
     ColocatedDispatcher,
     GuardedSpecialist,
-    Question,
+    SpecialistRequest,
     SplitDispatcher,
 )
 
@@ -40,7 +40,7 @@ class Elsewhere:
         self.calls: list[int] = []
         self.hangs = False
 
-    async def read_all(self, questions: list[Question]) -> list[Reading | ModelBroken]:
+    async def read_all(self, questions: list[SpecialistRequest]) -> list[Reading | ModelBroken]:
         self.calls.append(len(questions))
         await asyncio.sleep(0.01)
         return self._model.read_all(questions)
@@ -145,7 +145,7 @@ async def test_near_and_far_explain_the_same_and_only_what_is_asked(
     assert [reading.explanation is None for reading in there] == [True, False, True, False]
     for near, distant in zip(here, there, strict=True):
         if near.explanation is not None and distant.explanation is not None:
-            assert near.explanation.costing(0) == distant.explanation.costing(0)
+            assert near.explanation.with_cost(0) == distant.explanation.with_cost(0)
             assert distant.cpu_ms > distant.explanation.cpu_ms > 0
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slmfleet.models.errors import ModelBroken, Overloaded
-from slmfleet.services.pipeline.microbatch import AdaptiveCollector
+from slmfleet.services.pipeline.microbatch import MicroBatcher
 
 
 class Line:
@@ -47,13 +47,13 @@ async def _settle(turns: int = 5) -> None:
 
 async def test_a_lone_text_leaves_at_once_and_alone() -> None:
     line = Line()
-    assert await AdaptiveCollector(line).read("a") == "A"
+    assert await MicroBatcher(line).read("a") == "A"
     assert line.calls == [["a"]]
 
 
 async def test_what_gathers_during_a_call_leaves_as_one_call() -> None:
     line = Line(held=True)
-    collector = AdaptiveCollector(line)
+    collector = MicroBatcher(line)
     reads = [asyncio.create_task(collector.read(text)) for text in "abcde"]
     await _settle()
     assert line.calls == [["a"]]
@@ -64,7 +64,7 @@ async def test_what_gathers_during_a_call_leaves_as_one_call() -> None:
 
 async def test_no_call_carries_more_than_the_cap() -> None:
     line = Line(held=True)
-    collector = AdaptiveCollector(line, cap=4)
+    collector = MicroBatcher(line, cap=4)
     reads = [asyncio.create_task(collector.read(str(number))) for number in range(10)]
     await _settle()
     line.let_go()
@@ -74,7 +74,7 @@ async def test_no_call_carries_more_than_the_cap() -> None:
 
 async def test_a_call_that_raises_fails_everyone_in_it_and_nobody_else() -> None:
     line = Line(held=True)
-    collector = AdaptiveCollector(line, cap=2)
+    collector = MicroBatcher(line, cap=2)
     reads = [asyncio.create_task(collector.read(text)) for text in ("a", "raise", "b", "c", "d")]
     await _settle()
     line.let_go()
@@ -85,7 +85,7 @@ async def test_a_call_that_raises_fails_everyone_in_it_and_nobody_else() -> None
 
 async def test_a_call_of_the_wrong_length_fails_everyone_in_it() -> None:
     line = Line(held=True)
-    collector = AdaptiveCollector(line)
+    collector = MicroBatcher(line)
     reads = [asyncio.create_task(collector.read(text)) for text in ("a", "short", "b")]
     await _settle()
     line.let_go()
@@ -97,7 +97,7 @@ async def test_a_call_of_the_wrong_length_fails_everyone_in_it() -> None:
 
 async def test_one_too_many_is_refused_and_the_gone_make_room() -> None:
     line = Line(held=True)
-    collector = AdaptiveCollector(line, max_waiting=2)
+    collector = MicroBatcher(line, max_waiting=2)
     reads = [asyncio.create_task(collector.read(text)) for text in "abc"]  # a is in flight, b and c wait
     await _settle()
     with pytest.raises(Overloaded) as refusal:
@@ -114,7 +114,7 @@ async def test_one_too_many_is_refused_and_the_gone_make_room() -> None:
 
 async def test_a_cancelled_waiter_neither_travels_nor_harms_its_neighbours() -> None:
     line = Line(held=True)
-    collector = AdaptiveCollector(line)
+    collector = MicroBatcher(line)
     reads = [asyncio.create_task(collector.read(text)) for text in "abc"]
     await _settle()
     reads[0].cancel()  # in flight
@@ -128,7 +128,7 @@ async def test_a_cancelled_waiter_neither_travels_nor_harms_its_neighbours() -> 
 
 async def test_one_that_leaves_in_flight_does_not_cost_its_companions_their_answer() -> None:
     line = Line(held=True)
-    collector = AdaptiveCollector(line)
+    collector = MicroBatcher(line)
     first = asyncio.create_task(collector.read("first"))
     await _settle()
     reads = [asyncio.create_task(collector.read(text)) for text in "abc"]
@@ -143,7 +143,7 @@ async def test_one_that_leaves_in_flight_does_not_cost_its_companions_their_answ
 
 async def test_lanes_let_as_many_calls_travel_at_once() -> None:
     line = Line(held=True)
-    collector = AdaptiveCollector(line, lanes=2)
+    collector = MicroBatcher(line, lanes=2)
     reads = [asyncio.create_task(collector.read(text)) for text in "abcd"]
     await _settle()
     assert line.calls == [["a"], ["b"]]
@@ -157,7 +157,7 @@ async def test_a_call_that_is_cancelled_leaves_nobody_waiting() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(ModelBroken):
-        await asyncio.wait_for(AdaptiveCollector(lost).read("a"), 1)
+        await asyncio.wait_for(MicroBatcher(lost).read("a"), 1)
 
 
 #: Someone asks (a text of a lottery of fates), leaves again, or the far end is given time.
@@ -178,7 +178,7 @@ def test_everyone_gets_their_own_answer_or_a_reason(
 ) -> None:
     async def play() -> None:
         line = Line()
-        collector = AdaptiveCollector(line, cap, max_waiting, lanes)
+        collector = MicroBatcher(line, cap, max_waiting, lanes)
         reads: list[tuple[str, asyncio.Task[str]]] = []
         for number, step in enumerate(steps):
             if step == "wait":

@@ -207,9 +207,13 @@ def test_a_wish_for_a_person_is_granted_once_beside_an_answer(replier: Replier, 
 
 
 def test_a_lent_order_is_used_where_it_is_meant_or_needed(replier: Replier, fleet: Fleet) -> None:
-    def answered(intent: str, *lent: Reference) -> Answer:
+    def answered(intent: str, *inherited_slots: Reference) -> Answer:
         domain = "shipping" if intent == "track_order" else "orders"
-        return reply(replier, replace(reading(fleet, domain, intent), lent=lent), "ivan_santos_6635")
+        return reply(
+            replier,
+            replace(reading(fleet, domain, intent), inherited_slots=inherited_slots),
+            "ivan_santos_6635",
+        )
 
     mine = Reference("order_id", IVANS, True)
     unmeant = replace(mine, meant=False)
@@ -218,13 +222,15 @@ def test_a_lent_order_is_used_where_it_is_meant_or_needed(replier: Replier, flee
     assert IVANS in answered("cancel_order", mine).text
     assert answered("cancel_order", unmeant).parts[0].evidence[0].kind == "knowledge"
     own = reading(fleet, "orders", "cancel_order", {"order_id": "#W0000000"})
-    assert IVANS not in reply(replier, replace(own, lent=(mine,)), "ivan_santos_6635").text
+    assert IVANS not in reply(replier, replace(own, inherited_slots=(mine,)), "ivan_santos_6635").text
 
 
 def test_a_lent_order_of_anothers_stays_unknown(replier: Replier, fleet: Fleet) -> None:
-    lent = replace(reading(fleet, "shipping", "track_order"), lent=(Reference("order_id", OTHERS, True),))
-    assert reply(replier, lent).status == "needs_identity"
-    answer = reply(replier, lent, CUSTOMER)
+    inherited_slots = replace(
+        reading(fleet, "shipping", "track_order"), inherited_slots=(Reference("order_id", OTHERS, True),)
+    )
+    assert reply(replier, inherited_slots).status == "needs_identity"
+    answer = reply(replier, inherited_slots, CUSTOMER)
     assert (answer.status, answer.parts[0].evidence) == ("needs_input", ())
 
 

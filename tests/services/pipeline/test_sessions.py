@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from slmfleet.services.pipeline.sessions import MAX_TURNS, SessionsHere, Turn
+from slmfleet.services.pipeline.sessions import MAX_TURNS, InMemorySessions, Turn
 
 
 class Clock:
@@ -13,7 +13,7 @@ class Clock:
 
 
 async def test_turns_come_back_in_order_the_newest_few() -> None:
-    sessions = SessionsHere(ttl_s=60, limit=10)
+    sessions = InMemorySessions(ttl_s=60, limit=10)
     assert await sessions.turns("ann", "s") == ()
     said = [Turn(f"question {number}") for number in range(MAX_TURNS + 2)]
     for turn in said:
@@ -22,7 +22,7 @@ async def test_turns_come_back_in_order_the_newest_few() -> None:
 
 
 async def test_a_session_is_its_customers_alone() -> None:
-    sessions = SessionsHere(ttl_s=60, limit=10)
+    sessions = InMemorySessions(ttl_s=60, limit=10)
     await sessions.remember("ann", "s", Turn("where is it?", (("order_id", "#W1"),)))
     for other in ("bob", None, ""):
         assert await sessions.turns(other, "s") == ()
@@ -33,7 +33,7 @@ async def test_a_session_is_its_customers_alone() -> None:
 
 async def test_a_session_ends_with_its_time_which_each_turn_renews() -> None:
     clock = Clock()
-    sessions = SessionsHere(60, 10, clock)
+    sessions = InMemorySessions(60, 10, clock)
     await sessions.remember("ann", "s", Turn("one"))
     clock.now += 50
     await sessions.remember("ann", "s", Turn("two"))
@@ -47,7 +47,7 @@ async def test_a_session_ends_with_its_time_which_each_turn_renews() -> None:
 
 async def test_no_more_sessions_are_held_than_may_be_nor_longer() -> None:
     clock = Clock()
-    sessions = SessionsHere(60, 3, clock)
+    sessions = InMemorySessions(60, 3, clock)
     for name in ("a", "b", "c"):
         await sessions.remember(None, name, Turn(name))
     await sessions.remember(None, "a", Turn("again"))

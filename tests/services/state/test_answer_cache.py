@@ -12,8 +12,8 @@ from slmfleet.models.fleet.config import load_fleet
 from slmfleet.services.embedded.valkey import EmbeddedValkey
 from slmfleet.services.pipeline.pipeline import Query
 from slmfleet.services.schemas import AnswerBody, EvidenceBody
-from slmfleet.services.state.answer_cache import AnswersHere, Entry, models_key, text_key
-from slmfleet.services.state.redis_client import RedisLink
+from slmfleet.services.state.answer_cache import CacheEntry, InMemoryAnswers, models_key, text_key
+from slmfleet.services.state.redis_client import RedisClient
 
 ASKED = "where is a parcel"
 
@@ -52,16 +52,16 @@ async def test_a_hit_is_remembered_in_its_session(folder: Path, valkey: str) -> 
 async def test_an_answer_at_hand_takes_no_waiting_and_nobody_else_has_it(folder: Path, valkey: str) -> None:
     settings = sharing_settings(folder, valkey)
     async with sharer(settings) as one, sharer(settings) as two:
-        assert one.loaded.pipeline.at_hand(Query(ASKED)) is None
+        assert one.loaded.pipeline.get_local(Query(ASKED)) is None
         computed = await one.ask(ASKED)
-        hit = one.loaded.pipeline.at_hand(Query(f" {ASKED.upper()}"))
+        hit = one.loaded.pipeline.get_local(Query(f" {ASKED.upper()}"))
         assert hit is not None
         assert (hit.text, hit.cache, one.shared.counts.hit) == (computed.text, "hit", 1)
-        assert two.loaded.pipeline.at_hand(Query(ASKED)) is None
+        assert two.loaded.pipeline.get_local(Query(ASKED)) is None
         for more in ({"customer": "ann"}, {"explain": True}, {"history": (ASKED,)}, {"session_id": "s1"}):
-            assert one.loaded.pipeline.at_hand(Query(ASKED, **more)) is None
+            assert one.loaded.pipeline.get_local(Query(ASKED, **more)) is None
         await one.shared.stop()  # nobody waits any more for this replica to know of a change
-        assert one.loaded.pipeline.at_hand(Query(ASKED)) is None
+        assert one.loaded.pipeline.get_local(Query(ASKED)) is None
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ async def test_a_no_is_kept_for_less_time_and_no_two_entries_end_at_once(
 ) -> None:
     ttls: dict[str, list[float]] = {"yes": [], "no": []}
     monkeypatch.setattr(
-        AnswersHere,
+        InMemoryAnswers,
         "keep",
         lambda self, key, entry: ttls["yes" if entry.versions else "no"].append(entry.ttl_s),
     )
@@ -237,7 +237,7 @@ async def test_a_server_that_never_answers_holds_up_one_query_at_most(folder: Pa
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    link = RedisLink(f"redis://127.0.0.1:{port}", timeout_s=0.05)
+    link = RedisClient(f"redis://127.0.0.1:{port}", timeout_s=0.05)
     started = time.monotonic()
     for _ in range(50):
         with pytest.raises(Exception, match="cannot be reached"):
@@ -251,19 +251,19 @@ async def test_a_server_that_never_answers_holds_up_one_query_at_most(folder: Pa
 async def test_an_entry_survives_the_server_unchanged(folder: Path) -> None:
     async with sharer(sharing_settings(folder, None)) as one:
         answer = await one.ask(ASKED)
-    entry = Entry(answer, {"shipping": "1:2"}, None, time.time() + 12.5)
-    assert Entry.unpacked(entry.packed()) == entry
+    entry = CacheEntry(answer, {"shipping": "1:2"}, None, time.time() + 12.5)
+    assert CacheEntry.unpacked(entry.packed()) == entry
     assert 12 < entry.ttl_s <= 12.5
     assert entry.domains == ["shipping"]
 
 
 async def test_no_more_is_kept_than_may_be(folder: Path) -> None:
-    here = AnswersHere(2)
+    here = InMemoryAnswers(2)
     async with sharer(sharing_settings(folder, None)) as one:
         answer = await one.ask(ASKED)
     for key in "abc":
-        here.keep(key, Entry(answer, {}, None, time.time() + 100))
-    here.keep("d", Entry(answer, {}, None, time.time() - 1))
+        here.keep(key, CacheEntry(answer, {}, None, time.time() + 100))
+    here.keep("d", CacheEntry(answer, {}, None, time.time() - 1))
     assert here.get("d") is None
     assert len(here) == 2
     assert here.get("c") is not None

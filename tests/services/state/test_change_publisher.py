@@ -13,9 +13,9 @@ from redis.asyncio import Redis
 from slmfleet.models.errors import FleetFault, NotFound, Unreachable
 from slmfleet.models.fleet.config import load_fleet
 from slmfleet.services.embedded.valkey import EmbeddedValkey
-from slmfleet.services.state.change_publisher import Changes
-from slmfleet.services.state.knowledge_reload import Following
-from slmfleet.services.state.redis_keys import Keyspace
+from slmfleet.services.state.change_publisher import ChangePublisher
+from slmfleet.services.state.knowledge_reload import KnowledgeFollower
+from slmfleet.services.state.redis_keys import RedisKeys
 
 ASKED = "where is a parcel"
 OTHER = "how do I return it"
@@ -38,7 +38,7 @@ async def test_no_replica_says_what_was_true_before(folder: Path, valkey: str) -
     settings = sharing_settings(folder, valkey)
     async with AsyncExitStack() as stack:
         replicas = [await stack.enter_async_context(sharer(settings)) for _ in range(3)]
-        changes = Changes(settings)
+        changes = ChangePublisher(settings)
         for replica in replicas:
             assert (await replica.ask(ASKED)).text == "All about track."
             await replica.ask(OTHER)
@@ -61,7 +61,7 @@ async def test_no_replica_says_what_was_true_before(folder: Path, valkey: str) -
 async def test_an_answer_under_way_is_not_kept_for_after_the_change(folder: Path, valkey: str) -> None:
     settings = sharing_settings(folder, valkey)
     async with sharer(settings) as one, sharer(settings) as two:
-        changes = Changes(settings)
+        changes = ChangePublisher(settings)
         under_way = asyncio.ensure_future(one.ask("slowly where is a parcel"))
         await asyncio.sleep(0.1)
         write(folder, "shipping", "track", "Tracking anew.")
@@ -75,7 +75,7 @@ async def test_an_answer_under_way_is_not_kept_for_after_the_change(folder: Path
 async def test_unchanged_words_are_forgotten_too(folder: Path, valkey: str) -> None:
     settings = sharing_settings(folder, valkey)
     async with sharer(settings) as one:
-        changes = Changes(settings)
+        changes = ChangePublisher(settings)
         await one.ask(ASKED)
         assert (await one.ask(ASKED)).cache == "hit"
         await changes.knowledge_changed("shipping")
@@ -91,7 +91,7 @@ async def test_a_dead_replica_is_not_waited_for(folder: Path, valkey: str) -> No
         assert program.stdout.readline() == "up\n"
     finally:
         end([program])
-    changes = Changes(settings)
+    changes = ChangePublisher(settings)
     write(folder, "shipping", "track", "Tracking anew.")
     started = time.monotonic()
     await changes.knowledge_changed("shipping")
@@ -106,7 +106,7 @@ async def test_a_replica_that_hangs_is_waited_for_only_while_it_counts_as_alive(
     async with sharer(settings) as one:
         assert (await one.ask(ASKED)).text == "All about track."
         one.shared._replica._task.cancel()  # type: ignore[union-attr]
-        changes = Changes(settings)
+        changes = ChangePublisher(settings)
         write(folder, "shipping", "track", "Tracking anew.")
         await changes.knowledge_changed("shipping")
         # It has heard of nothing; yet what it says next, kept or not, is what was published.
@@ -130,7 +130,7 @@ async def test_one_that_cannot_hear_looks_at_the_files(folder: Path) -> None:
 async def test_knowledge_that_cannot_be_served_changes_nothing(folder: Path, valkey: str) -> None:
     settings = sharing_settings(folder, valkey)
     async with sharer(settings) as one:
-        changes = Changes(settings)
+        changes = ChangePublisher(settings)
         path = folder / "fleet" / "shipping" / "knowledge.md"
         good = path.read_text()
         path.write_text("## track\n\n## speed\n\nFast.\n")
@@ -150,7 +150,7 @@ async def test_a_server_that_lost_everything_brings_nothing_stale_back(folder: P
     settings = sharing_settings(folder, server.start())
     try:
         async with sharer(settings) as one:
-            changes = Changes(settings)
+            changes = ChangePublisher(settings)
             await one.ask(ASKED)
             server.kill()
             server.start()
@@ -170,18 +170,18 @@ async def test_a_server_that_loses_the_news_of_a_change_is_told_again(
 ) -> None:
     settings = sharing_settings(folder, valkey)
     async with sharer(settings) as one:
-        changes = Changes(settings)
+        changes = ChangePublisher(settings)
         await one.ask(ASKED)
-        renew = Keyspace.renew
+        renew = RedisKeys.renew
 
-        async def renew_and_lose(self: Keyspace, client: Redis, *domains: str) -> dict[str, str]:
+        async def renew_and_lose(self: RedisKeys, client: Redis, *domains: str) -> dict[str, str]:
             fresh = await renew(self, client, *domains)
             await client.flushall()
             return fresh
 
         write(folder, "shipping", "track", "Tracking anew.")
         with monkeypatch.context() as lossy:
-            lossy.setattr(Keyspace, "renew", renew_and_lose)
+            lossy.setattr(RedisKeys, "renew", renew_and_lose)
             with pytest.raises(Unreachable, match="lost the news"):
                 await changes.knowledge_changed("shipping")
         await changes.knowledge_changed("shipping")
@@ -192,7 +192,7 @@ async def test_a_server_that_loses_the_news_of_a_change_is_told_again(
 async def test_an_order_is_never_answered_from_a_cache(folder: Path, valkey: str) -> None:
     settings = sharing_settings(folder, valkey)
     async with sharer(settings) as one:
-        changes = Changes(settings)
+        changes = ChangePublisher(settings)
         for _ in range(2):
             await changes.order_changed("#W7678072")
             assert (await one.ask("where is parcel #W7678072")).cache == "bypass"
@@ -201,7 +201,7 @@ async def test_an_order_is_never_answered_from_a_cache(folder: Path, valkey: str
 
 async def test_without_a_server_nobody_can_be_told(folder: Path) -> None:
     with pytest.raises(Unreachable, match="SLMFLEET_REDIS_URL"):
-        Changes(sharing_settings(folder, None))
+        ChangePublisher(sharing_settings(folder, None))
 
 
 def test_a_specialist_elsewhere_follows_what_its_askers_quote(folder: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_specialist_elsewhere_follows_what_its_askers_quote(folder: Path) -> N
             self.digests.append(domain.knowledge_digest)  # type: ignore[attr-defined]
 
     fleet = load_fleet(folder / "fleet")
-    following = Following(fleet, "shipping", Index())
+    following = KnowledgeFollower(fleet, "shipping", Index())
     following.follow(fleet.domains["shipping"].knowledge_digest)
     assert Index.digests == []
     following.follow("what its own disk has not got yet")

@@ -11,10 +11,10 @@ import redis
 
 from slmfleet.models.contracts import ModelVersion
 from slmfleet.services.embedded.valkey import EmbeddedValkey
-from slmfleet.services.pipeline.sessions import MAX_TURNS, SessionsHere, Turn
-from slmfleet.services.state.redis_client import RedisLink
-from slmfleet.services.state.redis_keys import Keyspace
-from slmfleet.services.state.redis_sessions import SharedSessions
+from slmfleet.services.pipeline.sessions import MAX_TURNS, InMemorySessions, Turn
+from slmfleet.services.state.redis_client import RedisClient
+from slmfleet.services.state.redis_keys import RedisKeys
+from slmfleet.services.state.redis_sessions import RedisSessions
 
 MODEL = ModelVersion("orders", "1")
 TURN = Turn(
@@ -31,16 +31,16 @@ TURN = Turn(
 
 
 @pytest.fixture
-async def pair(valkey: str) -> AsyncIterator[tuple[SharedSessions, SharedSessions]]:
-    links = [RedisLink(valkey, timeout_s=2) for _ in range(2)]
-    keys = Keyspace("Corner & Shop")
-    one, two = (SharedSessions(link, keys, 60, SessionsHere(60, 10)) for link in links)
+async def pair(valkey: str) -> AsyncIterator[tuple[RedisSessions, RedisSessions]]:
+    links = [RedisClient(valkey, timeout_s=2) for _ in range(2)]
+    keys = RedisKeys("Corner & Shop")
+    one, two = (RedisSessions(link, keys, 60, InMemorySessions(60, 10)) for link in links)
     yield one, two
     for link in links:
         await link.close()
 
 
-async def test_another_replica_knows_what_was_said(pair: tuple[SharedSessions, SharedSessions]) -> None:
+async def test_another_replica_knows_what_was_said(pair: tuple[RedisSessions, RedisSessions]) -> None:
     one, two = pair
     await one.remember("ann", "s", TURN)
     await two.remember("ann", "s", Turn("and then?"))
@@ -50,7 +50,7 @@ async def test_another_replica_knows_what_was_said(pair: tuple[SharedSessions, S
     assert [turn.text for turn in await two.turns("ann", "s")] == ["0", "1", "2", "3", "4"]
 
 
-async def test_a_session_is_its_customers_alone(pair: tuple[SharedSessions, SharedSessions]) -> None:
+async def test_a_session_is_its_customers_alone(pair: tuple[RedisSessions, RedisSessions]) -> None:
     one, two = pair
     await one.remember("ann", "s", TURN)
     for other in ("bob", None, "", 'ann","s'):
@@ -59,7 +59,7 @@ async def test_a_session_is_its_customers_alone(pair: tuple[SharedSessions, Shar
 
 
 async def test_the_server_forgets_and_is_told_no_names(
-    pair: tuple[SharedSessions, SharedSessions], valkey: str
+    pair: tuple[RedisSessions, RedisSessions], valkey: str
 ) -> None:
     await pair[0].remember("noah_brown", "my-session", TURN)
     with redis.Redis.from_url(valkey, decode_responses=True) as client:
@@ -89,7 +89,7 @@ async def test_the_server_forgets_and_is_told_no_names(
     ],
 )
 async def test_what_a_replica_of_another_version_wrote_is_read_as_far_as_it_is_understood(
-    pair: tuple[SharedSessions, SharedSessions], valkey: str, written: object, read: Turn | None
+    pair: tuple[RedisSessions, RedisSessions], valkey: str, written: object, read: Turn | None
 ) -> None:
     await pair[0].remember("ann", "s", Turn("hello"))
     with redis.Redis.from_url(valkey) as client:
@@ -100,8 +100,8 @@ async def test_what_a_replica_of_another_version_wrote_is_read_as_far_as_it_is_u
 
 async def test_while_the_server_is_gone_a_replica_knows_what_it_heard_itself(tmp_path: Path) -> None:
     server = EmbeddedValkey("cache", tmp_path)
-    link = RedisLink(await asyncio.to_thread(server.start), timeout_s=2)
-    sessions = SharedSessions(link, Keyspace("Shop"), 60, SessionsHere(60, 10))
+    link = RedisClient(await asyncio.to_thread(server.start), timeout_s=2)
+    sessions = RedisSessions(link, RedisKeys("Shop"), 60, InMemorySessions(60, 10))
     await sessions.remember("ann", "s", TURN)
     server.stop()
     assert await sessions.turns("ann", "s") == (TURN,)

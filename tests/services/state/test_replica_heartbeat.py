@@ -3,18 +3,18 @@ from __future__ import annotations
 import asyncio
 from typing import NoReturn
 
-from slmfleet.services.state.answer_cache import AnswersHere, CacheCounts
-from slmfleet.services.state.knowledge_reload import KnowledgeHere
-from slmfleet.services.state.redis_client import RedisLink
-from slmfleet.services.state.redis_keys import Keyspace
-from slmfleet.services.state.replica_heartbeat import Replica
+from slmfleet.services.state.answer_cache import CacheCounts, InMemoryAnswers
+from slmfleet.services.state.knowledge_reload import KnowledgeReloader
+from slmfleet.services.state.redis_client import RedisClient
+from slmfleet.services.state.redis_keys import RedisKeys
+from slmfleet.services.state.replica_heartbeat import ReplicaHeartbeat
 
 
-def no_knowledge() -> KnowledgeHere:
+def no_knowledge() -> KnowledgeReloader:
     raise AssertionError("nothing is heard here")
 
 
-class Deaf(Replica):
+class Deaf(ReplicaHeartbeat):
     """Loses one cancellation, as redis-py does now and then."""
 
     beats = 0
@@ -31,7 +31,7 @@ class Deaf(Replica):
             self.deaf = False
 
 
-class Broken(Replica):
+class Broken(ReplicaHeartbeat):
     beats = 0
 
     async def beat(self) -> NoReturn:
@@ -41,8 +41,8 @@ class Broken(Replica):
 
 
 async def test_it_stops_though_a_cancellation_is_lost(valkey: str) -> None:
-    link = RedisLink(valkey, 1.0)
-    replica = Deaf(link, Keyspace("shop"), no_knowledge, AnswersHere(8), CacheCounts())
+    link = RedisClient(valkey, 1.0)
+    replica = Deaf(link, RedisKeys("shop"), no_knowledge, InMemoryAnswers(8), CacheCounts())
     for again in (1, 2):
         replica.deaf = True
         replica.start()
@@ -54,8 +54,8 @@ async def test_it_stops_though_a_cancellation_is_lost(valkey: str) -> None:
 
 
 async def test_it_beats_on_after_a_fault(valkey: str) -> None:
-    link = RedisLink(valkey, 1.0)
-    replica = Broken(link, Keyspace("shop"), no_knowledge, AnswersHere(8), CacheCounts())
+    link = RedisClient(valkey, 1.0)
+    replica = Broken(link, RedisKeys("shop"), no_knowledge, InMemoryAnswers(8), CacheCounts())
     replica.start()
     await asyncio.sleep(0.5)
     async with asyncio.timeout(5):

@@ -12,11 +12,11 @@ from fakes.events import gateway
 from fakes.serving import WordParts
 from fakes.shop import Shop
 
-from slmfleet.services.events.answerer import Answerer, Asked, PipelineAnswerer
+from slmfleet.services.events.answerer import PipelineClient, QueryClient, Request
 from slmfleet.services.events.cloudevents import QueryData
-from slmfleet.services.pipeline.dispatch import GuardedSpecialist, Question
+from slmfleet.services.pipeline.dispatch import GuardedSpecialist, SpecialistRequest
 from slmfleet.services.schemas import AnswerBody
-from slmfleet.services.serve.middleware import Edge
+from slmfleet.services.serve.middleware import HeaderSanitizer
 from slmfleet.services.telemetry import tracing
 from slmfleet.services.telemetry.tracing import TRACEPARENT
 
@@ -77,7 +77,7 @@ def test_the_span_goes_on_in_the_process_of_the_specialist(spans: InMemorySpanEx
         explain = read
 
     GuardedSpecialist("shipping", Silent()).read_all(
-        [Question("where", traceparent=CALLER), Question("where")]
+        [SpecialistRequest("where", traceparent=CALLER), SpecialistRequest("where")]
     )
     first, second = spans.get_finished_spans()
     assert f"{first.context.trace_id:032x}" == CALLER.split("-")[1]
@@ -113,7 +113,7 @@ async def test_serve_never_sees_a_traceparent_and_the_gateway_only_a_good_one(
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.extend(scope["headers"])
 
-    await Edge(app)({"type": "http", "headers": sent}, None, None)  # type: ignore[arg-type]
+    await HeaderSanitizer(app)({"type": "http", "headers": sent}, None, None)  # type: ignore[arg-type]
     assert [value for name, value in seen if name == TRACEPARENT] == kept
     assert b"traceparent" not in [name for name, _ in seen]
 
@@ -135,10 +135,10 @@ OTHER = "00-11112222333344445555666677778888-1111222233334444-01"
 async def test_events_of_one_batch_stay_each_in_its_own_trace(
     shop: Shop, spans: InMemorySpanExporter, by: str
 ) -> None:
-    answerer: Answerer = gateway(shop)
+    answerer: QueryClient = gateway(shop)
     if by == "process":
-        answerer = PipelineAnswerer(lambda: shop.loaded, WordParts().customer_of(shop.settings))
-    asked = [Asked(QueryData(text="where is my parcel"), trace) for trace in (CALLER, OTHER, None)]
+        answerer = PipelineClient(lambda: shop.loaded, WordParts().customer_of(shop.settings))
+    asked = [Request(QueryData(text="where is my parcel"), trace) for trace in (CALLER, OTHER, None)]
     answers = await answerer.answer_all(asked)
     assert {answer.status for answer in answers if isinstance(answer, AnswerBody)} == {"answered"}
     found = spans.get_finished_spans()

@@ -6,10 +6,10 @@ import pytest
 from rich.console import Console
 
 from slmfleet.services.evaluation.compare.report import (
-    Asked,
     Comparison,
     Outcome,
     Prices,
+    QuestionResult,
     Sizes,
     comparison,
     printed,
@@ -24,19 +24,19 @@ def outcome(status: str, right: bool = False, grounded: bool = True, **more: obj
 @pytest.fixture
 def result() -> Comparison:
     asked = [
-        Asked(
+        QuestionResult(
             question="how long?", domain="returns", passage="window", given=["window", "other"],
             fleet=outcome("answered", right=True, cpu_ms=2.0),
             baseline=outcome("answered", right=True, grounded=False, invented=["14"], cpu_ms=900.0,
                              latency_ms=1_000, prompt_tokens=300, completion_tokens=20),
         ),
-        Asked(
+        QuestionResult(
             question="why?", domain="returns", passage="reason", given=["window", "other"],
             fleet=outcome("needs_identity", cpu_ms=4.0),
             baseline=outcome("answered", cpu_ms=1_500.0, latency_ms=3_000, prompt_tokens=500,
                              completion_tokens=40),
         ),
-        Asked(
+        QuestionResult(
             question="who won the cup?", domain=None, passage=None, given=["window"],
             fleet=outcome("refused", cpu_ms=3.0),
             baseline=outcome("answered", grounded=False, cpu_ms=600.0, latency_ms=2_000, prompt_tokens=400,

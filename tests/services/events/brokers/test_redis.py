@@ -11,7 +11,14 @@ from fakes.events import query
 from fakes.waiting import until_async
 
 from slmfleet.services.events.brokers.redis import FIELD, GROUP, RedisStreams
-from slmfleet.services.events.cloudevents import ANSWERS, CHANGES, QUERIES, QueryReceived, made, read_event
+from slmfleet.services.events.cloudevents import (
+    ANSWERS,
+    CHANGES,
+    QUERIES,
+    QueryReceived,
+    make_event,
+    read_event,
+)
 from slmfleet.services.events.transport import Delivery
 
 
@@ -160,7 +167,7 @@ async def test_acknowledged_entries_are_trimmed_and_others_never(start: Start, o
     await until_async(lambda: len(taken.bodies) == 5)
     taken.verdict = False
     await outside.publish(QUERIES, read_event(query("hi", "kept")))
-    await outside.publish(ANSWERS, made("x", {}))
+    await outside.publish(ANSWERS, make_event("x", {}))
     await until_async(lambda: len(taken.bodies) == 6)
     await streams.broker.stop()
     await outside.publish(QUERIES, read_event(query("hi", "unread")))
@@ -172,8 +179,8 @@ async def test_acknowledged_entries_are_trimmed_and_others_never(start: Start, o
 
 
 async def test_a_listener_hears_what_is_published_from_now_on(outside: RedisStreams) -> None:
-    await outside.publish(ANSWERS, made("x", {}, id="before"))
+    await outside.publish(ANSWERS, make_event("x", {}, id="before"))
     async with outside.listening((ANSWERS,)) as heard:
-        await outside.publish(ANSWERS, made("x", {}, id="after"))
+        await outside.publish(ANSWERS, make_event("x", {}, id="after"))
         async with asyncio.timeout(5):
             assert read_event(await anext(heard)).get_id() == "after"
