@@ -262,7 +262,7 @@ def test_both_processes_log_a_fault_under_the_same_request(shop: Deployed, clust
     found = [line for line in lines() if line.get("request_id") in ("the-fault", "the-answer")]
     assert [
         (line["level"], line["logger"].split(".")[-1]) for line in found if line["request_id"] == "the-fault"
-    ] == [("error", "guard")]
+    ] == [("error", "guarded_model")]
     [answer] = [line for line in found if line["request_id"] == "the-answer"]
     assert (answer["status"], answer["text"]) == ("answered", "where is [number]")
     assert "W7678072" not in json.dumps(found)

@@ -48,7 +48,7 @@ from unittest.mock import patch
 from fakes.serving import WordParts
 from ray.exceptions import RayActorError, RayTaskError
 from slmfleet.models.errors import Unreachable
-from slmfleet.services import app, serve_here
+from slmfleet.services.serve import app, up as serve_here
 from slmfleet.services.embedded.ports import free_ports
 from slmfleet.services.settings import Settings
 
