@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from slmfleet.services.events.brokers.redis import patient_client
 from slmfleet.services.events.ledger import Ledger
+from slmfleet.services.events.redis_connection import retrying_client
 
 
 @pytest.fixture
 async def ledger(broker: str) -> AsyncIterator[Ledger]:
-    client = patient_client(broker)
+    client = retrying_client(broker)
     yield Ledger(client, keep_s=60, lease_s=0.3, max_attempts=3)
     await client.aclose()
 
