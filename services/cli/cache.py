@@ -23,7 +23,7 @@ def show(fleet: FleetOption = None, as_json: JsonOption = False) -> None:
 
     with report_errors():
         contents = cache_contents.show(load_settings(fleet_dir=fleet))
-        print(contents.model_dump_json(indent=2) if as_json else cache_contents.printed(contents))
+        print(contents.model_dump_json(indent=2) if as_json else cache_contents.render(contents))
 
 
 @app.command()

@@ -51,14 +51,10 @@ _LONGEST_BACK_OFF_S: Final = 5.0
 
 
 class ChangeTarget(Protocol):
-    """What is to be dropped and indexed anew, in every replica."""
+    """Invalidates what replicas hold of changed knowledge."""
 
     async def knowledge_changed(self, domain: str) -> None:
-        """Returns once nobody gives a stale answer. Raises NotFound, FleetFault, Unreachable."""
-        ...
-
-    async def order_changed(self, order_id: str) -> None:
-        """Returns once no stale answer about the order can be given. Raises Unreachable."""
+        """Returns once no replica gives a stale answer. Raises NotFound, FleetFault, Unreachable."""
         ...
 
 
@@ -159,7 +155,6 @@ class QueryHandler(_Handler):
             while events and not self._stopping.is_set():
                 after_s = await self._attempt(events, owner, deliveries, done)
                 if events:
-                    self._counts.unavailable()
                     await self._pause(tries, after_s)
                     tries += 1
                     while not self._stopping.is_set() and await self._answerer.unready() is not None:
@@ -238,6 +233,10 @@ class QueryHandler(_Handler):
             done[place] = True
 
 
+async def _nothing_to_invalidate() -> None:
+    """Of a changed order: it is read from the records for each answer, and no cache holds one."""
+
+
 class ChangeHandler(_Handler):
     """Passes change events on to what has to forget. They are few, and taken one after the other."""
 
@@ -264,8 +263,8 @@ class ChangeHandler(_Handler):
         if event.get_type() == KNOWLEDGE_CHANGED:
             domain = data_of(event, KnowledgeChangedData).domain
             return lambda: self._changes.knowledge_changed(domain)
-        order_id = data_of(event, OrderChangedData).order_id
-        return lambda: self._changes.order_changed(order_id)
+        data_of(event, OrderChangedData)
+        return _nothing_to_invalidate
 
     async def _carry_out(
         self, delivery: Delivery, event: CloudEvent, change: Callable[[], Awaitable[None]], owner: str

@@ -91,7 +91,6 @@ _ONE_CUSTOMER: Final = sa.select(_CUSTOMERS, _ORDER_COUNT.label("order_count")).
 _NAMED_PRODUCTS: Final = sa.select(_PRODUCTS).where(
     _PRODUCTS.c.name_key.in_(sa.bindparam("keys", expanding=True))
 )
-_PRODUCT_NAMES: Final = sa.select(_PRODUCTS.c.name).order_by(_PRODUCTS.c.name)
 _DIGEST: Final = sa.select(_SEED.c.digest).where(_SEED.c.id == 1)
 
 
@@ -134,10 +133,6 @@ class Records:
         rows = self._read(_NAMED_PRODUCTS, {"keys": keys}) if keys else ()
         found = {row["name_key"]: row for row in rows}
         return next((product_from(found[key]) for key in keys if key in found), None)
-
-    def product_names(self) -> tuple[str, ...]:
-        """The names of the catalogue's products, by letter."""
-        return tuple(row["name"] for row in self._read(_PRODUCT_NAMES, {}))
 
     def close(self) -> None:
         """Close every connection; the records cannot be read afterwards."""

@@ -1,7 +1,7 @@
 """Every metric, once: what it is called, what it counts, which labels it may have.
 
 Recorded into a `prometheus_client` registry of this process, for 1 to 2 microseconds. The consumer shows it
-on its health port (`exposition`), a process without one by `serve_metrics`. Inside Ray Serve a page of one
+on its health port (`exposition`). Inside Ray Serve a page of one
 replica would show one replica only, so there `bind_to_ray` copies the registry to `ray.util.metrics` every
 few seconds, and Ray's export port shows all replicas, each name with `ray_` before it
 (deploy/prometheus/prometheus.yml takes it off again).
@@ -16,7 +16,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -265,21 +265,6 @@ def watch_thread(stage: str) -> None:
 def exposition() -> str:
     """This process's metrics in Prometheus's text format."""
     return prometheus.generate_latest(REGISTRY).decode()
-
-
-def serve_metrics(host: str, port: int) -> Callable[[], None]:
-    """Serve this process's metrics at http://host:port/metrics until what is returned is called.
-
-    Raises OSError when the port is taken.
-    """
-    server, thread = prometheus.start_http_server(port, host, REGISTRY)
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return stop
 
 
 def bind_to_ray(interval_s: float) -> None:

@@ -127,14 +127,14 @@ async def _measure(
         cached = load_pipeline(settings, checking, executor, shared=shared).pipeline
         checked = checking.checked
         assert checked is not None
-        await shared.beat()
+        await shared.heartbeat()
         shared.start()
         for pair in made:
             figure = figures[pair.kind]
             figure.pairs += 1
             checked.memory.forget()
             await cached.answer(Query(pair.first, pair.customers[0]))
-            await shared.kept()
+            await shared.flush()
             checked.hit = checked.wrong = False
             second = await cached.answer(Query(pair.second, pair.customers[1]))
             figure.understood_hits += checked.hit
@@ -145,7 +145,7 @@ async def _measure(
             if second.cache == "hit":
                 figure.exact_hits += 1
                 figure.exact_wrong += _said(second) != _said(truths[asked])
-            await shared.kept()
+            await shared.flush()
             if pair.kind == "paraphrase":
                 again = await cached.answer(Query(pair.second))
                 repeated += 1

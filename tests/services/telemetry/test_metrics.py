@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 from fakes.serving import write_word_shop
 from fakes.sharing import QuotingParts, sharer, sharing_settings
@@ -20,7 +19,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from slmfleet.models.contracts import Answer, Decision, Reading
 from slmfleet.models.fleet.config import Fleet
-from slmfleet.services.embedded.ports import free_ports
 from slmfleet.services.pipeline.pipeline import Query, Replier
 from slmfleet.services.settings import Settings
 from slmfleet.services.telemetry import metrics
@@ -203,21 +201,12 @@ def test_the_threads_of_stages_are_counted_by_their_own_clocks() -> None:
         thread.join()
 
 
-def test_a_process_outside_serve_has_a_page_of_its_own() -> None:
-    port = free_ports(1)[0]
-    stop = metrics.serve_metrics("127.0.0.1", port)
-    try:
-        metrics.DEAD_LETTERS.add(1, "malformed")
-        page = httpx.get(f"http://127.0.0.1:{port}/metrics").text
-        assert 'slmfleet_dead_letters_total{reason="malformed"}' in page
-        resident = next(line for line in page.splitlines() if line.startswith("slmfleet_resident_bytes"))
-        assert float(resident.split()[1]) > 10e6
-        with pytest.raises(OSError, match="in use"):
-            metrics.serve_metrics("127.0.0.1", port)
-    finally:
-        stop()
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{port}/metrics")
+def test_the_page_of_a_process_has_what_it_recorded_and_what_it_takes() -> None:
+    metrics.DEAD_LETTERS.add(1, "malformed")
+    page = metrics.exposition()
+    assert 'slmfleet_dead_letters_total{reason="malformed"}' in page
+    resident = next(line for line in page.splitlines() if line.startswith("slmfleet_resident_bytes"))
+    assert float(resident.split()[1]) > 10e6
 
 
 def test_a_model_is_told_of_when_it_is_loaded(tmp_path: Path) -> None:
