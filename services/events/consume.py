@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from slmfleet.models.errors import Unreachable
 from slmfleet.services.events.answerer import GatewayClient, PipelineClient, QueryClient
+from slmfleet.services.events.change_handler import ChangeHandler
 from slmfleet.services.events.cloudevents import CHANGES, QUERIES
 from slmfleet.services.events.connection import connect, without_password
 from slmfleet.services.events.consumer import Consumer
 from slmfleet.services.events.counts import EventCounts
-from slmfleet.services.events.handlers import ChangeHandler, QueryHandler, dead_letter_writer
+from slmfleet.services.events.handler import dead_letter_writer
+from slmfleet.services.events.query_handler import QueryHandler
 from slmfleet.services.events.transport import BROKER_LOGGER, HandleAll
 from slmfleet.services.pipeline.assembly import load_pipeline
 from slmfleet.services.pipeline.default_parts import DefaultFactory

@@ -88,7 +88,7 @@ class DeadLetters:
             check_data(event)
         except EventFault as fault:
             raise EventFault(fault.reason, f"{letter.id} would only die again: {fault}") from None
-        await ledger.forget(key_of(event))
+        await ledger.reset_attempts(key_of(event))
         await publish(letter.died.stream, event)
         await self.remove(letter.id)
 

@@ -26,8 +26,9 @@ from slmfleet.services.events.cloudevents import (
     read_event,
     traceparent_of,
 )
-from slmfleet.services.events.handlers import QueryHandler, dead_letter_writer
+from slmfleet.services.events.handler import dead_letter_writer
 from slmfleet.services.events.publisher import ask
+from slmfleet.services.events.query_handler import QueryHandler
 from slmfleet.services.events.transport import Delivery, HandleAll, Transport
 from slmfleet.services.settings import Settings
 

@@ -23,7 +23,7 @@ from slmfleet.services.settings import Settings
 async def test_a_redis_broker_is_its_own_ledger(broker: str) -> None:
     async with connect(Settings(broker_url=SecretStr(broker))) as connection:
         assert isinstance(connection.transport, RedisStreams)
-        assert (await connection.ledger.begin("k", "a")).attempts == 1
+        assert (await connection.ledger.acquire("k", "a")).attempts == 1
         assert await connection.dead.all() == []
 
 

@@ -9,7 +9,7 @@ from cloudevents.core.v1.event import CloudEvent
 from fakes.events import query
 
 from slmfleet.models.errors import EventFault, NotFound
-from slmfleet.services.events.cloudevents import QUERIES, death_event, key_of, read_event, serialized
+from slmfleet.services.events.cloudevents import QUERIES, dead_letter_event, key_of, read_event, serialized
 from slmfleet.services.events.dead_letters import DeadLetters
 from slmfleet.services.events.ledger import Ledger
 from slmfleet.services.events.redis_connection import retrying_client
@@ -24,7 +24,7 @@ async def dead(broker: str) -> AsyncIterator[DeadLetters]:
 
 async def bury(dead: DeadLetters, body: bytes, reason: str = "failed") -> str:
     """Store a letter about `body`; returns its id."""
-    letter = death_event(body, QUERIES, reason, "by hand", 1, read_event(body))  # type: ignore[arg-type]
+    letter = dead_letter_event(body, QUERIES, reason, "by hand", 1, read_event(body))  # type: ignore[arg-type]
     await dead.add(letter)
     return letter.get_id()
 
@@ -75,7 +75,7 @@ async def test_a_replay_publishes_the_event_as_it_came_with_fresh_attempts(dead:
     body = query("hi", "1")
     ledger = Ledger(dead._client, 60, 5.0, 1)
     key = key_of(read_event(body))
-    await ledger.begin(key, "a")
+    await ledger.acquire(key, "a")
     await ledger.failed(key, "a", "broken")
     published: list[tuple[str, bytes]] = []
 
@@ -85,11 +85,11 @@ async def test_a_replay_publishes_the_event_as_it_came_with_fresh_attempts(dead:
     await dead.replay(await dead.get(await bury(dead, body)), publish, ledger)
     assert published == [(QUERIES, body)]
     assert await dead.all() == []
-    assert (await ledger.begin(key, "b")).attempts == 1
+    assert (await ledger.acquire(key, "b")).attempts == 1
 
 
 async def test_an_event_that_would_only_die_again_is_not_replayed(dead: DeadLetters) -> None:
-    letter = death_event(b"{", QUERIES, "unreadable", "by hand", 0, None)
+    letter = dead_letter_event(b"{", QUERIES, "unreadable", "by hand", 0, None)
     await dead.add(letter)
 
     async def publish(stream: str, event: CloudEvent) -> None:

@@ -10,7 +10,7 @@ import pytest
 from fakes.events import Desk, gateway, query
 from fakes.shop import Shop
 
-from slmfleet.services.events.cloudevents import QUERIES, AnswerData, death_event, read_event
+from slmfleet.services.events.cloudevents import QUERIES, AnswerData, dead_letter_event, read_event
 from slmfleet.services.events.connection import Connection
 from slmfleet.services.events.dead_letters import DeadLetter
 from slmfleet.services.events.publisher import ask, publish, replay
@@ -40,7 +40,7 @@ async def test_the_answer_to_the_question_is_returned(desk: Desk) -> None:
 
 async def test_a_dead_letter_ends_the_waiting_and_an_older_one_does_not(desk: Desk) -> None:
     body = query("where is my parcel", "q", token="forged")
-    await desk.dead.add(death_event(body, QUERIES, "failed", "long ago", 3, read_event(body)))
+    await desk.dead.add(dead_letter_event(body, QUERIES, "failed", "long ago", 3, read_event(body)))
     consuming = asyncio.create_task(consume_one(desk))
     outcome = await ask(desk.streams, desk.dead, read_event(body), 20.0)
     await consuming
@@ -58,7 +58,7 @@ async def test_without_a_consumer_the_waiting_is_bounded(desk: Desk) -> None:
 async def test_all_letters_are_replayed_but_those_that_would_only_die_again(broker: str, desk: Desk) -> None:
     good = query("where is my parcel", "1")
     for body, event in ((good, read_event(good)), (b"{", None)):
-        await desk.dead.add(death_event(body, QUERIES, "failed", "by hand", 1, event))
+        await desk.dead.add(dead_letter_event(body, QUERIES, "failed", "by hand", 1, event))
     replayed, refused = await replay(Connection(broker, desk.streams, desk.ledger, desk.dead), None)
     assert (len(replayed), len(refused)) == (1, 1)
     assert "would only die again" in next(iter(refused.values()))
