@@ -206,3 +206,10 @@ async def test_the_server_may_die_and_come_back(folder: Path, tmp_path: Path) ->
             assert [(await one.ask(ASKED)).cache for _ in range(2)] == ["miss", "hit"]
     finally:
         server.stop()
+
+
+async def test_an_order_is_never_answered_from_a_cache(folder: Path, valkey: str) -> None:
+    settings = sharing_settings(folder, valkey)
+    async with sharer(settings) as one:
+        for _ in range(2):
+            assert (await one.ask("where is parcel #W7678072")).cache == "bypass"
