@@ -163,7 +163,7 @@ async def test_a_server_that_lost_everything_brings_nothing_stale_back(folder: P
         server.stop()
 
 
-async def test_a_server_that_loses_the_news_of_a_change_is_told_again(
+async def test_a_change_that_the_server_loses_must_be_repeated(
     folder: Path, valkey: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = sharing_settings(folder, valkey)
@@ -180,7 +180,7 @@ async def test_a_server_that_loses_the_news_of_a_change_is_told_again(
         write(folder, "shipping", "track", "Tracking anew.")
         with monkeypatch.context() as lossy:
             lossy.setattr(RedisKeys, "renew_tokens", renew_and_lose)
-            with pytest.raises(Unreachable, match="lost the news"):
+            with pytest.raises(Unreachable, match="lost the change"):
                 await changes.knowledge_changed("shipping")
         await changes.knowledge_changed("shipping")
         assert (await one.ask(ASKED)).text == "Tracking anew."
