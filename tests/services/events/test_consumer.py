@@ -62,7 +62,7 @@ def page(url: str) -> tuple[int, dict[str, Any]]:
     return response.status_code, response.json()
 
 
-def test_a_consumer_tells_of_itself_drains_and_ends_as_a_supervisor_expects(
+def test_a_consumer_reports_its_state_drains_and_ends_as_a_supervisor_expects(
     broker: str, tmp_path: Path
 ) -> None:
     gateway_port, port = free_ports(2)
@@ -107,7 +107,7 @@ def test_a_consumer_whose_broker_was_flushed_wants_to_be_started_again(broker: s
         assert consumer.wait(20) == 1
 
 
-def test_a_broker_that_comes_back_is_gone_on_with(tmp_path: Path) -> None:
+def test_consuming_continues_when_the_broker_comes_back(tmp_path: Path) -> None:
     server = EmbeddedValkey("broker", tmp_path / "valkey")
     url = server.start()
     gateway_port, port = free_ports(2)

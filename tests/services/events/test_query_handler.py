@@ -100,7 +100,7 @@ async def test_a_redelivery_gets_the_stored_answer_word_for_word(desk: Desk) -> 
     assert desk.counts.handled_by["slmfleet.query.received.v1", "duplicate"] == 2
 
 
-async def test_a_consumer_that_was_paused_says_what_the_other_one_said(
+async def test_a_consumer_that_was_paused_publishes_the_answer_of_the_other(
     open_desk: Callable[..., Desk], shop: Shop
 ) -> None:
     class Paused(GatewayClient):
