@@ -23,7 +23,7 @@ from slmfleet.services.events.handlers import ChangeHandler, QueryHandler, dead_
 from slmfleet.services.events.ledger import Ledger
 from slmfleet.services.events.transport import HandleAll, Transport
 from slmfleet.services.pipeline.assembly import load_pipeline
-from slmfleet.services.pipeline.default_parts import DefaultFactory
+from slmfleet.services.pipeline.default_factory import DefaultFactory
 from slmfleet.services.settings import Settings
 from slmfleet.services.state.change_publisher import ChangePublisher
 from slmfleet.services.telemetry import tracing

@@ -36,6 +36,7 @@ from slmfleet.services.events.cloudevents import (
 )
 from slmfleet.services.events.counts import EventCounts
 from slmfleet.services.events.transport import Backlog, Delivery, HandleAll, Transport
+from slmfleet.services.schemas import name_by_title
 from slmfleet.services.telemetry import metrics
 
 STOPPED: Final = 0
@@ -190,7 +191,7 @@ def asyncapi(transport: Transport) -> dict[str, Any]:
 
 
 def _document(app: AsgiFastStream) -> dict[str, Any]:
-    document: dict[str, Any] = app.schema.to_specification().to_jsonable()
+    document: dict[str, Any] = name_by_title(app.schema.to_specification().to_jsonable())
     document["defaultContentType"] = CONTENT_TYPE
     for message in document["components"]["messages"].values():
         message.pop("correlationId", None)  # FastStream's own header; here `in_reply_to` says it

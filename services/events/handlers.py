@@ -18,6 +18,7 @@ from typing import Final, Protocol, cast
 
 from cloudevents.core.v1.event import CloudEvent
 
+from slmfleet.models.contracts import Answer
 from slmfleet.models.errors import EventFault, FleetFault, NotFound, Unreachable
 from slmfleet.services.events.answerer import Failed, QueryClient, Rejected, Request, Unavailable
 from slmfleet.services.events.cloudevents import (
@@ -42,7 +43,6 @@ from slmfleet.services.events.dead_letters import DeadLetters
 from slmfleet.services.events.ledger import Ledger
 from slmfleet.services.events.periodic import periodically
 from slmfleet.services.events.transport import Delivery, Publish
-from slmfleet.services.schemas import AnswerBody
 
 log = logging.getLogger(__name__)
 
@@ -203,12 +203,12 @@ class QueryHandler(_Handler):
     async def _settle(
         self,
         one: _Open,
-        outcome: AnswerBody | Rejected | Failed,
+        outcome: Answer | Rejected | Failed,
         owner: str,
         deliveries: Sequence[Delivery],
         done: list[bool],
     ) -> None:
-        if isinstance(outcome, AnswerBody):
+        if isinstance(outcome, Answer):
             stored = await self._ledger.complete(one.key, serialized(answer_event(one.event, outcome)))
             await self._tell(
                 one, stored, done, "handed_off" if outcome.status == "handed_off" else "answered"

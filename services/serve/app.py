@@ -18,7 +18,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
 from slmfleet.services.pipeline.assembly import FleetFactory
-from slmfleet.services.pipeline.default_parts import DefaultFactory
+from slmfleet.services.pipeline.default_factory import DefaultFactory
 from slmfleet.services.serve.deployments import GatewayReplica, SpecialistReplica, UserConfig
 from slmfleet.services.settings import Settings, require_keys_off_loopback
 
@@ -38,9 +38,9 @@ RAY_FAILURES = (RayError, RayServeException, RuntimeError)
 
 
 def build_app(
-    settings: Settings, parts: FleetFactory | None = None, health_check_period_s: float = 10.0
+    settings: Settings, factory: FleetFactory | None = None, health_check_period_s: float = 10.0
 ) -> serve.Application:
-    """The application for `settings`, from the shipped parts unless told otherwise.
+    """The application for `settings`, from `factory` (default: DefaultFactory).
 
     Placement `split` gives a deployment `specialist-<domain>` for each domain of the fleet, which a Serve
     config may scale one by one; `specialist_max_replicas` must then be at least the largest maximum.
@@ -48,9 +48,9 @@ def build_app(
     its bundles anew without a restart.
     Raises FleetFault, and SettingsFault when customer tokens cannot be verified.
     """
-    parts = parts or DefaultFactory()
-    parts.customer_of(settings)  # makes the secret once, before several replicas look for it
-    fleet = parts.fleet(settings)
+    factory = factory or DefaultFactory()
+    factory.customer_of(settings)  # makes the secret once, before several replicas look for it
+    fleet = factory.fleet(settings)
     everywhere = {
         "user_config": UserConfig(revision="0"),
         "ray_actor_options": {"num_cpus": _REPLICA_CPUS},
@@ -68,7 +68,7 @@ def build_app(
             SpecialistReplica, **_scale(settings), max_ongoing_requests=_SLACK, **everywhere
         )
         remotes = {
-            domain: specialist.options(name=f"specialist-{domain}").bind(settings, parts, domain)
+            domain: specialist.options(name=f"specialist-{domain}").bind(settings, factory, domain)
             for domain in fleet.domains
         }
     gateway = serve.deployment(
@@ -81,7 +81,7 @@ def build_app(
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
         **everywhere,
     )
-    return gateway.bind(settings, parts, remotes)
+    return gateway.bind(settings, factory, remotes)
 
 
 def _scale(settings: Settings) -> dict[str, Any]:
@@ -126,10 +126,10 @@ def start(settings: Settings, metrics_port: int) -> Path:
     return Path(context.address_info["session_dir"]) / "logs"
 
 
-def run(settings: Settings, parts: FleetFactory | None = None) -> str | None:
+def run(settings: Settings, factory: FleetFactory | None = None) -> str | None:
     """Deploy and wait. Returns None once it serves, else the deployments' own words on why it does not."""
     try:
-        serve.run(build_app(settings, parts), name=_APP)
+        serve.run(build_app(settings, factory), name=_APP)
     except RuntimeError:
         status = serve.status().applications[_APP]
         return "\n".join(it.message for it in status.deployments.values() if it.message) or status.message

@@ -33,7 +33,7 @@ _OWN_ERROR = re.compile(r"slmfleet\.models\.errors\.\w+: (.+)")
 
 
 def serve_fleet(
-    settings: Settings, tell: Callable[[str], None] = print, parts: FleetFactory | None = None
+    settings: Settings, tell: Callable[[str], None] = print, factory: FleetFactory | None = None
 ) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is in flight. `tell` hears what is loaded, by line.
 
@@ -59,7 +59,7 @@ def serve_fleet(
             logs = app.start(settings, metrics_port)
             stopped.listen()
             if not stopped.is_set():
-                refusal = app.run(settings, parts)
+                refusal = app.run(settings, factory)
                 if refusal is not None:
                     raise BundleFault(
                         error_messages(refusal) or f"the fleet cannot be loaded; the logs are in {logs}"

@@ -26,12 +26,13 @@ from typing import Any, Final
 import orjson
 from cachetools import TLRUCache
 
+from slmfleet.models.contracts import Answer, Cost
 from slmfleet.models.errors import Unreachable
 from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.question import Query
 from slmfleet.models.text.slots import exact_slots
-from slmfleet.services.pipeline.pipeline import Answered, Query
+from slmfleet.services.pipeline.pipeline import Answered
 from slmfleet.services.pipeline.sessions import Turn
-from slmfleet.services.schemas import AnswerBody, CostBody
 from slmfleet.services.state.knowledge_reload import KnowledgeReloader
 from slmfleet.services.state.redis_client import RedisClient
 from slmfleet.services.state.redis_keys import EVERYTHING, RedisKeys, token
@@ -72,7 +73,7 @@ class CacheEntry:
     `until`: when it ends, in seconds since 1970.
     """
 
-    body: AnswerBody
+    body: Answer
     versions: dict[str, str]
     turn: dict[str, Any] | None
     until: float
@@ -97,7 +98,7 @@ class CacheEntry:
     def unpacked(cls, packed: bytes) -> CacheEntry:
         """From what the server kept."""
         said = orjson.loads(packed)
-        return cls(AnswerBody.model_validate(said["body"]), said["versions"], said["turn"], said["until"])
+        return cls(Answer.model_validate(said["body"]), said["versions"], said["turn"], said["until"])
 
 
 def text_key(text: str) -> str:
@@ -159,7 +160,7 @@ class AnswerCache:
             return None
         return self._hit(query, entry, started, cpu_started)
 
-    async def answered(self, query: Query, compute: Callable[[], Awaitable[Answered]]) -> Answered:
+    async def get_or_compute(self, query: Query, compute: Callable[[], Awaitable[Answered]]) -> Answered:
         """The kept answer to `query`, not at hand, or what `compute` makes, kept if it may be.
 
         Raises what `compute` raises.
@@ -168,7 +169,7 @@ class AnswerCache:
         models = self._models()
         key = self._key(query)
         if models is None or key is None:
-            await self.bypass()
+            await self.catch_up()
             return await compute()
         cpu_s = time.thread_time() - cpu_started
         other = self._computing.get(key)
@@ -198,7 +199,7 @@ class AnswerCache:
                 self._here.background.add(task)
                 task.add_done_callback(self._here.background.discard)
 
-    async def bypass(self) -> None:
+    async def catch_up(self) -> None:
         """Return once this process answers from what was last published as known.
 
         While the server counts this replica as alive, whoever changes knowledge waits for it, and nothing
@@ -230,7 +231,7 @@ class AnswerCache:
             self._counts.bypass += 1
             return answered, None
         self._counts.miss += 1
-        return Answered(answered.body.model_copy(update={"cache": "miss"}), answered.turn), entry
+        return Answered(answered.answer.model_copy(update={"cache": "miss"}), answered.turn), entry
 
     async def _look_up(self, key: str, lease: str) -> tuple[CacheEntry | None, bool]:
         """A kept answer that holds; else whether what this query computes is to be stored."""
@@ -307,7 +308,7 @@ class AnswerCache:
 
         `versions` are those from before it was computed.
         """
-        body = answered.body
+        body = answered.answer
         domains = {part.domain for part in body.parts}
         if not self._shareable(body) or exact_slots(query.text, self._fleet.gazetteers):
             return None
@@ -326,7 +327,7 @@ class AnswerCache:
             kept, {domain: versions[domain] for domain in sorted(domains)}, turn, time.time() + ttl_s
         )
 
-    def _shareable(self, body: AnswerBody) -> bool:
+    def _shareable(self, body: Answer) -> bool:
         """Whether an answer is nobody's own: what is shared, or a no that anyone would have got."""
         for part in body.parts:
             domain = self._fleet.domains.get(part.domain)
@@ -345,13 +346,8 @@ class AnswerCache:
         self._counts.hit += 1
         for domain in entry.domains:
             self._counts.by_domain[domain] = self._counts.by_domain.get(domain, 0) + 1
-        cpu_ms = (time.thread_time() - cpu_started) * 1e3
-        cost = CostBody(
-            latency_ms=round((time.perf_counter() - started) * 1e3, 3),
-            cpu_ms=round(cpu_ms, 3),
-            energy_mj=round(cpu_ms * self._core_watts, 3),
-            energy_source="estimated",
-        )
+        cpu_s = time.thread_time() - cpu_started
+        cost = Cost.measured(time.perf_counter() - started, cpu_s, cpu_s * self._core_watts, "estimated")
         fresh = {"id": uuid.uuid4().hex, "session_id": query.session_id, "cost": cost}
         return Answered(
             entry.body.model_copy(update=fresh),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from slmfleet.models.errors import BundleFault, FleetFault
 from slmfleet.models.fleet.config import Domain, Fleet, reread
-from slmfleet.services.pipeline.dispatch import Indexed
+from slmfleet.services.pipeline.guarded_specialist import KnowledgeIndex
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class KnowledgeReloader:
     `index` is what searches their passages. Blocking work runs in threads.
     """
 
-    def __init__(self, fleet: Fleet, index: Indexed) -> None:
+    def __init__(self, fleet: Fleet, index: KnowledgeIndex) -> None:
         self._fleet = fleet
         self._index = index
         # Unknown at first: a file may have been written since the fleet was loaded.
@@ -83,7 +83,7 @@ class KnowledgeReloader:
 class KnowledgeFollower:
     """Keeps one domain's index level with what its askers quote from. Blocking, for one thread."""
 
-    def __init__(self, fleet: Fleet, name: str, index: Indexed) -> None:
+    def __init__(self, fleet: Fleet, name: str, index: KnowledgeIndex) -> None:
         self._fleet = fleet
         self._name = name
         self._index = index

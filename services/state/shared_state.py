@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from slmfleet.models.fleet.config import Fleet
-from slmfleet.services.pipeline.dispatch import Indexed
+from slmfleet.services.pipeline.guarded_specialist import KnowledgeIndex
 from slmfleet.services.pipeline.pipeline import Cache
 from slmfleet.services.pipeline.sessions import InMemorySessions, Sessions
 from slmfleet.services.settings import Settings
@@ -42,7 +42,9 @@ class SharedState:
         keys = RedisKeys(fleet.config.retailer)
         return RedisSessions(self.link, keys, self._settings.session_ttl_s, self._sessions_here)
 
-    def cache(self, fleet: Fleet, index: Indexed, models: Callable[[], Mapping[str, str] | None]) -> Cache:
+    def cache(
+        self, fleet: Fleet, index: KnowledgeIndex, models: Callable[[], Mapping[str, str] | None]
+    ) -> Cache:
         """The cache of a fleet that is loaded, which takes the place of the one before it."""
         knowledge = self._knowledge = KnowledgeReloader(fleet, index)
         if self.link is not None and self._replica is None:
@@ -84,7 +86,7 @@ class SharedState:
         """Wait until nothing is being stored."""
         await asyncio.gather(*self.here.background)
 
-    def told(self) -> dict[str, str]:
+    def notices(self) -> dict[str, str]:
         """What an operator should know, for /readyz: a subject to `ok` or what is wrong with it."""
         told = {}
         if self.link is not None:

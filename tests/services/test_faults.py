@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from slmfleet.models.contracts import Answer
 from slmfleet.models.errors import Overloaded, SlmfleetError
-from slmfleet.services.gateway.app import PROBLEMS
-from slmfleet.services.pipeline.pipeline import Query
-from slmfleet.services.schemas import AnswerBody
+from slmfleet.models.question import Query
+from slmfleet.services.gateway.problems import PROBLEMS
 
 
 async def test_a_slow_answer_is_408_at_the_deadline(tmp_path: Path) -> None:
@@ -39,10 +39,10 @@ async def test_a_body_that_never_ends_is_408(tmp_path: Path) -> None:
 async def test_a_timeout_inside_is_not_mistaken_for_the_deadline(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def inner(_: object) -> AnswerBody:
+    async def inner(_: object) -> Answer:
         raise TimeoutError
 
-    monkeypatch.setattr(shop.loaded.pipeline, "look_up", inner)
+    monkeypatch.setattr(shop.loaded.pipeline, "get_or_compute", inner)
     problem_of(await shop.ask("a"), 500, "internal")
 
 
@@ -62,9 +62,9 @@ async def test_no_more_work_at_once_than_there_are_places(
 ) -> None:
     shop = Shop(tmp_path, max_ongoing_requests=3)
     now = most = 0
-    answer = shop.loaded.pipeline.look_up
+    answer = shop.loaded.pipeline.get_or_compute
 
-    async def counted(query: Query) -> AnswerBody:
+    async def counted(query: Query) -> Answer:
         nonlocal now, most
         now += 1
         most = max(most, now)
@@ -74,7 +74,7 @@ async def test_no_more_work_at_once_than_there_are_places(
         finally:
             now -= 1
 
-    monkeypatch.setattr(shop.loaded.pipeline, "look_up", counted)
+    monkeypatch.setattr(shop.loaded.pipeline, "get_or_compute", counted)
     assert {it.status_code for it in await asyncio.gather(*(shop.ask("where") for _ in range(20)))} == {200}
     assert most == 3
 
@@ -101,10 +101,10 @@ async def test_a_model_that_raises_is_503_without_its_insides(shop: Shop, text: 
 async def test_a_fault_of_ours_is_500_that_tells_nothing_and_is_logged(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def fall(_: object) -> AnswerBody:
+    async def fall(_: object) -> Answer:
         raise KeyError("password of the database")
 
-    monkeypatch.setattr(shop.loaded.pipeline, "look_up", fall)
+    monkeypatch.setattr(shop.loaded.pipeline, "get_or_compute", fall)
     response = await shop.ask("a", headers={"x-request-id": "trace-77"})
     problem_of(response, 500, "internal")
     assert "password" not in response.text
@@ -134,7 +134,7 @@ def test_every_error_has_a_row_or_is_internal() -> None:
     internal = {"FleetFault", "BundleFault", "DataFault", "BaselineFault", "SettingsFault", "EventFault"}
     kinds = {kind for base in SlmfleetError.__subclasses__() for kind in (base, *base.__subclasses__())}
     assert {kind.__name__ for kind in kinds - set(PROBLEMS)} == internal
-    assert PROBLEMS[Overloaded][0] == 429
+    assert PROBLEMS[Overloaded].status == 429
 
 
 _json_values = st.recursive(

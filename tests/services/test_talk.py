@@ -39,7 +39,7 @@ async def test_slots_are_told_where_they_stand_in_the_whole_text(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "where is my parcel and how can i return lamps"
-    read = shop.loaded.dispatcher.read
+    read = shop.loaded.placement.read
 
     async def with_last_word(domain: str, part: str, explain: bool) -> Reading:
         reading = await read(domain, part, explain)
@@ -49,7 +49,7 @@ async def test_slots_are_told_where_they_stand_in_the_whole_text(
             (Slot("word", part[start:], start, len(part)),), reading.passages, reading.model, True, True,
         )  # fmt: skip
 
-    monkeypatch.setattr(shop.loaded.dispatcher, "read", with_last_word)
+    monkeypatch.setattr(shop.loaded.placement, "read", with_last_word)
     parts = (await shop.ask(text)).json()["parts"]
     slots = [slot for part in parts for slot in part["slots"]]
     assert [slot["value"] for slot in slots] == ["parcel", "lamps"]
@@ -61,7 +61,7 @@ async def test_of_what_the_router_is_unsure_the_likely_is_read_to_offer_passages
     shop: Shop, monkeypatch: pytest.MonkeyPatch, confidence: float, read: list[str]
 ) -> None:
     asked: list[str] = []
-    inner = shop.loaded.dispatcher.read
+    inner = shop.loaded.placement.read
 
     async def counted(domain: str, text: str, explain: bool) -> Reading:
         asked.append(domain)
@@ -71,7 +71,7 @@ async def test_of_what_the_router_is_unsure_the_likely_is_read_to_offer_passages
         model = ModelVersion("router", "1")
         return Decision((Route("returns", confidence, text),), 0.8, ("shipping", 0.1), True, model)
 
-    monkeypatch.setattr(shop.loaded.dispatcher, "read", counted)
+    monkeypatch.setattr(shop.loaded.placement, "read", counted)
     monkeypatch.setattr(shop.loaded.pipeline._router, "route", unsure)
     assert (await shop.ask("hm")).json()["route"]["abstained"]
     assert asked == read

@@ -12,14 +12,15 @@ import pytest
 from fakes.serving import WordParts
 from fakes.shop import ASK, BATCH, Shop, problem_of
 
+from slmfleet.models.contracts import Answer
 from slmfleet.services.pipeline.assembly import load_pipeline
-from slmfleet.services.schemas import AnswerBody, FleetBody
+from slmfleet.services.schemas import FleetBody
 
 
 async def test_a_question_is_answered_with_its_evidence_route_and_cost(shop: Shop) -> None:
     response = await shop.ask("where is my parcel", headers={"authorization": "Bearer token-of-alice"})
     assert response.status_code == 200
-    answer = AnswerBody.model_validate_json(response.content)
+    answer = Answer.model_validate_json(response.content)
     assert (answer.status, answer.text) == ("answered", "About track, alice.")
     assert answer.parts[0].evidence[0].ref == "track"
     assert answer.route.domain == "shipping"
@@ -116,7 +117,7 @@ async def test_a_client_that_disconnects_cancels_its_work(
 ) -> None:
     cancelled = asyncio.Event()
 
-    async def endless(_: object) -> AnswerBody:
+    async def endless(_: object) -> Answer:
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
@@ -124,7 +125,7 @@ async def test_a_client_that_disconnects_cancels_its_work(
             raise
         raise AssertionError
 
-    monkeypatch.setattr(shop.loaded.pipeline, "look_up", endless)
+    monkeypatch.setattr(shop.loaded.pipeline, "get_or_compute", endless)
     messages = [{"type": "http.request", "body": b'{"text":"a"}'}, {"type": "http.disconnect"}]
     sent: list[Any] = []
 

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from fakes.shop import ASK, BATCH, Shop, problem_of
 from rich.console import Console
 
-from slmfleet.services.cli.render import render_explanations, shaded
-from slmfleet.services.schemas import (
-    AnswerBody,
-    ExplanationBody,
-    ExplanationsBody,
-    FlipBody,
-    LabelBody,
-    NeighbourBody,
-    PartExplanationBody,
-    WordBody,
+from slmfleet.models.contracts import (
+    Answer,
+    Explanation,
+    Explanations,
+    Flip,
+    LabelScore,
+    Neighbour,
+    WordWeight,
 )
+from slmfleet.services.cli.render import highlight, render_explanations
 
 
-async def _explained(shop: Shop, text: str) -> AnswerBody:
+async def _explained(shop: Shop, text: str) -> Answer:
     response = await shop.client.post(ASK, json={"text": text, "explain": True})
     assert response.status_code == 200, response.text
-    return AnswerBody.model_validate_json(response.content)
+    return Answer.model_validate_json(response.content)
 
 
 async def test_nothing_is_explained_unless_asked(shop: Shop) -> None:
@@ -51,12 +51,12 @@ async def test_what_would_flip_it_is_told(shop: Shop) -> None:
     told = (await _explained(shop, "track it fast")).explanation
     assert told is not None
     assert told.parts[0].label == "track"
-    assert told.parts[0].flip == FlipBody(removed=["track"], becomes="speed", confidence=0.8)
+    assert told.parts[0].flip == Flip(removed=("track",), becomes="speed", confidence=0.8)
 
 
 async def test_an_explanation_changes_nothing_else_and_its_cost_is_told(shop: Shop) -> None:
     text = "where is my parcel " + "please " * 30
-    plain = AnswerBody.model_validate_json((await shop.ask(text)).content)
+    plain = Answer.model_validate_json((await shop.ask(text)).content)
     explained = await _explained(shop, text)
     left_out = {"id", "cost", "explanation"}
     assert explained.model_dump(exclude=left_out) == plain.model_dump(exclude=left_out)
@@ -69,7 +69,7 @@ async def test_who_is_handed_over_learns_why(shop: Shop) -> None:
     answer = await _explained(shop, "blah blah")
     assert answer.status == "handed_off"
     assert answer.explanation is not None
-    assert answer.explanation.parts == []
+    assert answer.explanation.parts == ()
 
 
 async def test_of_several_requests_the_first_is_explained_and_each_part(shop: Shop) -> None:
@@ -93,7 +93,7 @@ async def test_a_part_that_is_said_twice_is_explained_once(shop: Shop) -> None:
 
 async def test_a_follow_up_is_explained_with_what_it_was_read_with(shop: Shop) -> None:
     body = {"text": "how long", "explain": True, "history": ["where is my parcel"]}
-    answer = AnswerBody.model_validate_json((await shop.client.post(ASK, json=body)).content)
+    answer = Answer.model_validate_json((await shop.client.post(ASK, json=body)).content)
     assert answer.explanation is not None
     assert answer.explanation.route.label == answer.route.domain == "shipping"
     assert answer.explanation.route.text == "where is my parcel how long"
@@ -113,23 +113,23 @@ async def test_a_model_that_cannot_explain_is_broken(shop: Shop) -> None:
 
 
 TEXT = "how long do I have to return shoes"
-BODY = ExplanationBody(
+BODY = Explanation(
     text=TEXT,
     label="returns",
     confidence=0.98,
     threshold=0.9,
-    runner_up=LabelBody(label="shipping", confidence=0.01),
-    words=[
-        WordBody(word="how", start=0, end=3, weight=-0.9),
-        WordBody(word="long", start=4, end=8, weight=0.05),
-        WordBody(word="return", start=22, end=28, weight=4.0),
-    ],
-    flip=FlipBody(removed=["return"], becomes="abstain", confidence=0.6),
-    nearest=[NeighbourBody(text="how long can I return them " * 4, label="returns", similarity=0.93)],
+    runner_up=LabelScore(label="shipping", confidence=0.01),
+    words=(
+        WordWeight(word="how", start=0, end=3, weight=-0.9),
+        WordWeight(word="long", start=4, end=8, weight=0.05),
+        WordWeight(word="return", start=22, end=28, weight=4.0),
+    ),
+    flip=Flip(removed=("return",), becomes="abstain", confidence=0.6),
+    nearest=(Neighbour(text="how long can I return them " * 4, label="returns", similarity=0.93),),
 )
 
 
-def _lines(body: ExplanationsBody) -> list[str]:
+def _lines(body: Explanations) -> list[str]:
     console = Console(file=io.StringIO(), width=80, highlight=False)
     console.print(render_explanations(body))
     assert isinstance(console.file, io.StringIO)
@@ -137,8 +137,8 @@ def _lines(body: ExplanationsBody) -> list[str]:
 
 
 def test_the_view_says_everything_in_80_columns() -> None:
-    part = PartExplanationBody(**{**BODY.model_dump(), "domain": "returns", "flip": None, "confidence": 0.5})
-    lines = _lines(ExplanationsBody(route=BODY, parts=[part]))
+    part = replace(BODY, flip=None, confidence=0.5).for_part("returns")
+    lines = _lines(Explanations(route=BODY, parts=(part,)))
     assert max(map(len, lines)) <= 80
     told = "\n".join(lines)
     for said in (
@@ -149,11 +149,11 @@ def test_the_view_says_everything_in_80_columns() -> None:
         assert said in told
 
 
-def test_words_are_shaded_by_their_weight() -> None:
-    told = shaded(TEXT, BODY.words)
+def test_words_are_highlight_by_their_weight() -> None:
+    told = highlight(TEXT, BODY.words)
     assert told.plain == TEXT
     assert [(span.start, span.end, span.style) for span in told.spans] == [
         (0, 3, "on dark_red"),
         (22, 28, "on green3"),
     ]
-    assert shaded("", []).spans == []
+    assert highlight("", []).spans == []

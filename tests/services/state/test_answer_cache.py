@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fakes.serving import write_word_shop
 from fakes.sharing import QuotingParts, end, replica_program, sharer, sharing_settings
 
+from slmfleet.models.contracts import Answer, Evidence
 from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.question import Query
 from slmfleet.services.embedded.valkey import EmbeddedValkey
-from slmfleet.services.pipeline.pipeline import Query
-from slmfleet.services.schemas import AnswerBody, EvidenceBody
 from slmfleet.services.state.answer_cache import CacheEntry, InMemoryAnswers, models_key, text_key
 from slmfleet.services.state.redis_client import RedisClient
 
@@ -52,16 +53,16 @@ async def test_a_hit_is_remembered_in_its_session(folder: Path, valkey: str) -> 
 async def test_an_answer_at_hand_takes_no_waiting_and_nobody_else_has_it(folder: Path, valkey: str) -> None:
     settings = sharing_settings(folder, valkey)
     async with sharer(settings) as one, sharer(settings) as two:
-        assert one.loaded.pipeline.get_local(Query(ASKED)) is None
+        assert one.loaded.pipeline.get_local(Query(text=ASKED)) is None
         computed = await one.ask(ASKED)
-        hit = one.loaded.pipeline.get_local(Query(f" {ASKED.upper()}"))
+        hit = one.loaded.pipeline.get_local(Query(text=f" {ASKED.upper()}"))
         assert hit is not None
         assert (hit.text, hit.cache, one.shared.counts.hit) == (computed.text, "hit", 1)
-        assert two.loaded.pipeline.get_local(Query(ASKED)) is None
-        for more in ({"customer": "ann"}, {"explain": True}, {"history": (ASKED,)}, {"session_id": "s1"}):
-            assert one.loaded.pipeline.get_local(Query(ASKED, **more)) is None
+        assert two.loaded.pipeline.get_local(Query(text=ASKED)) is None
+        for more in ({"customer": "ann"}, {"explain": True}, {"history": [ASKED]}, {"session_id": "s1"}):
+            assert one.loaded.pipeline.get_local(Query(text=ASKED, **more)) is None
         await one.shared.stop()  # nobody waits any more for this replica to know of a change
-        assert one.loaded.pipeline.get_local(Query(ASKED)) is None
+        assert one.loaded.pipeline.get_local(Query(text=ASKED)) is None
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ async def test_an_answer_at_hand_takes_no_waiting_and_nobody_else_has_it(folder:
     [
         (ASKED, {"customer": "ann"}),
         (ASKED, {"explain": True}),
-        (ASKED, {"history": ("how fast is express",)}),
+        (ASKED, {"history": ["how fast is express"]}),
         ("where is parcel #W7678072", {}),
         ("where is a parcel for ann@example.com", {}),
         ("where is a parcel for $20", {}),
@@ -99,14 +100,14 @@ async def test_an_offer_is_for_anyone_and_a_question_for_ones_own_is_not(folder:
         body = await one.ask(ASKED)
         shareable = one.loaded.pipeline._cache._shareable  # type: ignore[union-attr]
 
-        def asking(*evidence: EvidenceBody) -> AnswerBody:
-            part = body.parts[0].model_copy(update={"status": "needs_input", "evidence": list(evidence)})
-            return body.model_copy(update={"status": "needs_input", "parts": [part]})
+        def asking(*evidence: Evidence) -> Answer:
+            part = replace(body.parts[0], status="needs_input", evidence=evidence)
+            return body.model_copy(update={"status": "needs_input", "parts": (part,)})
 
-        title = EvidenceBody(kind="knowledge", ref="shipping/track", quote="track")
+        title = Evidence(kind="knowledge", ref="shipping/track", quote="track")
         assert shareable(asking(title))
         assert not shareable(asking())
-        assert not shareable(asking(title, EvidenceBody(kind="record", ref="recent_orders", quote="#W1")))
+        assert not shareable(asking(title, Evidence(kind="record", ref="recent_orders", quote="#W1")))
 
 
 async def test_a_no_is_kept_for_less_time_and_no_two_entries_end_at_once(
@@ -205,7 +206,7 @@ def test_the_key_tells_apart_all_that_an_answer_depends_on(folder: Path) -> None
 async def test_without_a_server_it_answers_and_keeps_for_itself(folder: Path) -> None:
     async with sharer(sharing_settings(folder, None)) as one:
         assert [(await one.ask(ASKED)).cache for _ in range(2)] == ["miss", "hit"]
-        assert one.shared.told() == {}
+        assert one.shared.notices() == {}
 
 
 async def test_the_server_may_die_and_come_back(folder: Path, tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from slmfleet.models.contracts import Answer, Decision, Reading
+from slmfleet.models.contracts import Decision, Reading, Reply
 from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.question import Query
 from slmfleet.services.embedded.ports import free_ports
-from slmfleet.services.pipeline.pipeline import Query, Replier
+from slmfleet.services.pipeline.pipeline import Replier
 from slmfleet.services.settings import Settings
 from slmfleet.services.telemetry import metrics
 
@@ -236,7 +237,7 @@ class FickleParts(QuotingParts):
         shipped = super().replier(settings, fleet)
 
         class Fickle:
-            def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Answer:
+            def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Reply:
                 answer = shipped.reply(query, decision, readings)
                 return replace(answer, text=answer.text + "".join(told))
 
@@ -269,7 +270,7 @@ async def test_a_hit_is_counted_and_a_sample_of_hits_is_computed_anew(
         told.extend(changed)
         assert (await one.ask("where is a parcel")).cache == "hit"
         assert (await one.ask("where is a parcel", customer="ann")).cache == "bypass"
-        await one.loaded.pipeline.checked()
+        await one.loaded.pipeline.finish_checks()
     grown = [now - was for now, was in zip(counts(), before, strict=True)]
     assert grown[:4] == [1, 1, 1, 0]
     assert grown[4:6] == ([1, 0] if verdict == "same" else [0, 1])
