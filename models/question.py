@@ -1,4 +1,4 @@
-"""What is asked of the fleet, on every channel: its fields, their bounds, and who asks."""
+"""A question to the fleet, the same on every channel: its fields, their bounds, and who asks it."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ class Query(Question):
 
     @classmethod
     def of(cls, question: Question, customer: str | None = None, traceparent: str | None = None) -> Query:
-        """`question`, which is valid, as asked by `customer`. Every field of Question is taken over."""
+        """`question` with who asks it. Every field of Question is taken over, none that a subclass adds."""
         values = {name: value for name, value in question.__dict__.items() if name in _QUESTION_FIELDS}
-        return cls.model_construct(**values, customer=customer, traceparent=traceparent)
+        return cls(**values, customer=customer, traceparent=traceparent)
 
 
 _QUESTION_FIELDS: Final = frozenset(Question.model_fields)

@@ -50,7 +50,7 @@ def up(
         settings = load_settings(
             fleet_dir=fleet, host=host, port=port, placement=placement, redis_url=redis, broker_url=broker
         )
-        serve_fleet(settings, tell=lambda line: print(line, flush=True))
+        serve_fleet(settings, report=lambda line: print(line, flush=True))
 
 
 @app.command()

@@ -38,7 +38,7 @@ from slmfleet.services.pipeline.sessions import Turn
 #: Slots that name a thing which several questions can be about.
 REFERENCES: Final = ("order_id", "invoice_id", "product")
 
-#: A route, and what the specialist made of its text.
+#: A route, and the specialist's reading of its text.
 Read = tuple[Route, Reading]
 
 
@@ -128,7 +128,7 @@ def merge_readings(routed: Routed, read: Sequence[Read]) -> list[Read]:
     standard shipping ..."), or name different things ("where are #W1 and #W2"). A question that the text
     completes keeps its intent, and a passage that it chooses is the answer.
     """
-    kept: list[Read] = []
+    merged: list[Read] = []
     for route, reading in read:
         turn = routed.completes
         if turn is not None and turn.model == reading.model:
@@ -136,14 +136,14 @@ def merge_readings(routed: Routed, read: Sequence[Read]) -> list[Read]:
         if routed.chosen is not None:
             passages = (PassageMatch(routed.chosen, 1.0),)
             reading = replace(reading, passages=passages, passage_is_evidence=True, intent_is_sure=False)
-        for index, (other_route, other) in enumerate(kept):
+        for index, (other_route, other) in enumerate(merged):
             if _same(other, reading):
                 better = reading.confidence > other.confidence
                 chosen = (route, reading) if better else (other_route, other)
                 slots = tuple(
                     sorted({*_in_query(other_route, other), *_in_query(route, reading)}, key=_place)
                 )
-                kept[index] = (
+                merged[index] = (
                     chosen[0],
                     replace(
                         chosen[1],
@@ -153,8 +153,8 @@ def merge_readings(routed: Routed, read: Sequence[Read]) -> list[Read]:
                 )
                 break
         else:
-            kept.append((route, reading))
-    return kept
+            merged.append((route, reading))
+    return merged
 
 
 def readings_in_query(
@@ -252,6 +252,6 @@ def _place(slot: Slot) -> tuple[int, int, str]:
 
 
 def _bare_number(text: str) -> tuple[Slot, ...]:
-    """A number alone, which only the question before it makes an order's."""
+    """The first number of `text` as an order id: the earlier question makes it one."""
     found = re.search(r"[A-Za-z]{0,3}\d{4,15}", text)
     return () if found is None else (Slot("order_id", normal_order_id(found[0]), *found.span()),)

@@ -19,7 +19,7 @@ _REPORT_S: Final = 60.0
 
 
 class Probed(Protocol):
-    """A model that can be asked whether it still works."""
+    """A model with a self-test."""
 
     def probe(self) -> None:
         """Raises ModelBroken when the model cannot answer the question on its card."""

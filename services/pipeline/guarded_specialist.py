@@ -1,4 +1,4 @@
-"""A domain's specialist behind a guard, for whichever process has it, and what it is asked."""
+"""A domain's specialist behind a guard, for whichever process has it, and the requests to it."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ class Split:
         return self._versions.latest()
 
     async def health(self) -> dict[str, ModelHealth]:
-        """Domain -> probe and recent failed call of its specialist; all are asked at once."""
+        """Domain -> probe and recent failed call of its specialist, of all at once."""
         found = await asyncio.gather(*(self._check(domain) for domain in self._remotes))
         return dict(zip(self._remotes, found, strict=True))
 

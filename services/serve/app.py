@@ -7,6 +7,7 @@ annotation as a class, which is why this module does without postponed annotatio
 import contextlib
 import io
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,14 @@ RAY_FAILURES = (RayError, RayServeException, RuntimeError)
 
 
 def build_app(
-    settings: Settings, factory: FleetFactory | None = None, health_check_period_s: float = 10.0
+    settings: Settings,
+    factory: FleetFactory | None = None,
+    health_check_period_s: float = 10.0,
+    domains: Sequence[str] | None = None,
 ) -> serve.Application:
     """The application for `settings`, from `factory` (default: DefaultFactory).
 
+    `domains` are those of a fleet that is checked already; without them it is loaded here to check it.
     Placement `split` gives a deployment `specialist-<domain>` for each domain of the fleet, which a Serve
     config may scale one by one; `specialist_max_replicas` must then be at least the largest maximum.
     A Serve config that gives the deployments another `user_config: {revision: ...}` makes every replica load
@@ -50,7 +55,8 @@ def build_app(
     """
     factory = factory or DefaultFactory()
     factory.customer_of(settings)  # makes the secret once, before several replicas look for it
-    fleet = factory.fleet(settings)
+    if domains is None:
+        domains = [*factory.fleet(settings).domains]
     everywhere = {
         "user_config": UserConfig(revision="0"),
         "ray_actor_options": {"num_cpus": _REPLICA_CPUS},
@@ -69,7 +75,7 @@ def build_app(
         )
         remotes = {
             domain: specialist.options(name=f"specialist-{domain}").bind(settings, factory, domain)
-            for domain in fleet.domains
+            for domain in domains
         }
     gateway = serve.deployment(
         serve.ingress()(GatewayReplica),
@@ -126,10 +132,12 @@ def start(settings: Settings, metrics_port: int) -> Path:
     return Path(context.address_info["session_dir"]) / "logs"
 
 
-def run(settings: Settings, factory: FleetFactory | None = None) -> str | None:
-    """Deploy and wait. Returns None once it serves, else the deployments' own words on why it does not."""
+def run(
+    settings: Settings, factory: FleetFactory | None = None, domains: Sequence[str] | None = None
+) -> str | None:
+    """Deploy and wait. Returns None once it serves, else the messages of the deployments that do not."""
     try:
-        serve.run(build_app(settings, factory), name=_APP)
+        serve.run(build_app(settings, factory, domains=domains), name=_APP)
     except RuntimeError:
         status = serve.status().applications[_APP]
         return "\n".join(it.message for it in status.deployments.values() if it.message) or status.message
@@ -138,7 +146,7 @@ def run(settings: Settings, factory: FleetFactory | None = None) -> str | None:
 
 def stop() -> None:
     """Finish what is in flight, then stop Serve and the cluster, whatever of them still lives."""
-    # Ray tells the end of Serve's own controller as a failed task, on stdout.
+    # Ray prints the end of Serve's own controller as a failed task, on stdout.
     with contextlib.redirect_stdout(io.StringIO()):
         try:
             if ray.is_initialized():
