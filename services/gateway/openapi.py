@@ -15,8 +15,9 @@ from slmfleet.services.schemas import Problem, name_by_title
 from slmfleet.services.settings import Settings
 
 _Document = dict[str, Any]
+_Model = type[BaseModel]
 
-_OBJECT = {"type": "object"}
+_JSON = "application/json"
 _SECONDS = {"type": "integer", "minimum": 0}
 _RETRY_AFTER: _Document = {"Retry-After": {"description": "Seconds to wait.", "schema": _SECONDS}}
 _REQUEST_ID = {
@@ -33,7 +34,7 @@ _ABOUT = "Answers a retailer's customers with a fleet of small specialist langua
 def openapi_document(settings: Settings, with_keys: bool) -> bytes:
     """The document as JSON. `with_keys`: whether this gateway asks for API keys."""
     # A problem as a reader may rely on it: `field` is there only where one is wrong.
-    models: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Problem, "validation")]
+    models: list[tuple[_Model, JsonSchemaMode]] = [(Problem, "validation")]
     paths: dict[str, _Document] = {}
     for route in ROUTES:
         models += [(route.body, "validation")] if route.body else []
@@ -60,7 +61,7 @@ def _operation(route: Route, with_keys: bool) -> _Document:
         responses["503"] = _response(route.unavailable, route.answer, **_RETRY_AFTER)
     operation: _Document = {"operationId": route.name, "summary": route.summary, "responses": responses}
     if route.body:
-        operation["requestBody"] = {"required": True, "content": _content("application/json", route.body)}
+        operation["requestBody"] = {"required": True, "content": _content(route.body)}
     key: dict[str, list[str]] = {"ApiKey": []} if with_keys else {}
     with_token = [{**key, "CustomerToken": []}] if route.security == "caller" else []
     if with_token or (route.security and with_keys):
@@ -71,16 +72,15 @@ def _operation(route: Route, with_keys: bool) -> _Document:
 
 def _problem(error: type[Exception]) -> _Document:
     kind = problem_kind(error)
-    headers = _RETRY_AFTER if kind.status in (429, 503) else {}
-    return _response(kind.description, Problem, "application/problem+json", **headers)
+    wait = _RETRY_AFTER if kind.status in (429, 503) else {}
+    return _response(kind.description, Problem, "application/problem+json", **wait)
 
 
-def _response(
-    description: str, model: type[BaseModel] | None, media: str = "application/json", **headers: Any
-) -> _Document:
-    content = _content(media, model)
+def _response(description: str, model: _Model | None, media: str = _JSON, **headers: Any) -> _Document:
+    content = _content(model, media)
     return {"description": description, "headers": {**_REQUEST_ID, **headers}, "content": content}
 
 
-def _content(media: str, model: type[BaseModel] | None) -> _Document:
-    return {media: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"} if model else _OBJECT}}
+def _content(model: _Model | None, media: str = _JSON) -> _Document:
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"} if model else {"type": "object"}
+    return {media: {"schema": schema}}

@@ -57,17 +57,7 @@ def build_app(
     factory.customer_of(settings)  # makes the secret once, before several replicas look for it
     if domains is None:
         domains = [*factory.fleet(settings).domains]
-    everywhere = {
-        "user_config": UserConfig(revision="0"),
-        "ray_actor_options": {"num_cpus": _REPLICA_CPUS},
-        "health_check_period_s": health_check_period_s,
-        "health_check_timeout_s": 10.0,
-        "graceful_shutdown_wait_loop_s": 0.1,
-        "graceful_shutdown_timeout_s": settings.request_timeout_s + 5,
-        "max_constructor_retry_count": 2,
-        "max_surge_percent": 100,  # a new version starts before the old one stops
-        "logging_config": LoggingConfig(enable_access_log=False),
-    }
+    everywhere = _everywhere(settings, health_check_period_s)
     remotes = None
     if settings.placement == "split":
         specialist = serve.deployment(
@@ -88,6 +78,21 @@ def build_app(
         **everywhere,
     )
     return gateway.bind(settings, factory, remotes)
+
+
+def _everywhere(settings: Settings, health_check_period_s: float) -> dict[str, Any]:
+    """Options of every deployment."""
+    return {
+        "user_config": UserConfig(revision="0"),
+        "ray_actor_options": {"num_cpus": _REPLICA_CPUS},
+        "health_check_period_s": health_check_period_s,
+        "health_check_timeout_s": 10.0,
+        "graceful_shutdown_wait_loop_s": 0.1,
+        "graceful_shutdown_timeout_s": settings.request_timeout_s + 5,
+        "max_constructor_retry_count": 2,
+        "max_surge_percent": 100,  # a new version starts before the old one stops
+        "logging_config": LoggingConfig(enable_access_log=False),
+    }
 
 
 def _scale(settings: Settings) -> dict[str, Any]:

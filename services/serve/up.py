@@ -41,14 +41,10 @@ def serve_fleet(
     Raises SettingsFault when the port is taken, FleetFault for a wrong configuration, BundleFault when a
     model cannot be loaded, ModelBroken when the fleet does not become ready, Unreachable when Ray fails.
     """
-    _require_free(settings.host, settings.port, "choose another port")
-    for name in ("metrics_port", "haproxy_metrics_port"):
-        if port := getattr(settings, name):
-            _require_free("127.0.0.1", port, f"choose another SLMFLEET_{name.upper()} (0: any)")
+    _require_free_ports(settings)
     factory = factory or DefaultFactory()
-    domains = [
-        *factory.fleet(settings).domains
-    ]  # before Ray starts, since this finds the faults of the folder
+    # Raises for faults of the folder, before anything is started.
+    domains = [*factory.fleet(settings).domains]
     metrics_port = settings.metrics_port or free_ports(1)[0]
     haproxy_port = settings.haproxy_metrics_port or free_ports(1)[0]
     with (
@@ -123,6 +119,13 @@ def _with_servers(settings: Settings, report: Callable[[str], None]) -> Iterator
     with embedded_valkeys(settings.embedded_dir(), names, report) as urls:
         fields = {"cache": "redis_url", "broker": "broker_url"}
         yield settings.model_copy(update={fields[name]: SecretStr(url) for name, url in urls.items()})
+
+
+def _require_free_ports(settings: Settings) -> None:
+    _require_free(settings.host, settings.port, "choose another port")
+    for name in ("metrics_port", "haproxy_metrics_port"):
+        if port := getattr(settings, name):
+            _require_free("127.0.0.1", port, f"choose another SLMFLEET_{name.upper()} (0: any)")
 
 
 def _require_free(host: str, port: int, instead: str) -> None:

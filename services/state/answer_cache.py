@@ -126,6 +126,7 @@ class AnswerCache:
 
     def __init__(
         self,
+        *,
         fleet: Fleet,
         knowledge: KnowledgeReloader,
         models: Callable[[], Mapping[str, str] | None],

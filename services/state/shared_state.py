@@ -53,15 +53,15 @@ class SharedState:
         replica = self._replica
         settings = self._settings
         return AnswerCache(
-            fleet,
-            knowledge,
-            models,
-            self.here,
-            self.link,
-            self.counts,
-            settings.cache_ttl_s,
-            settings.core_watts,
-            lambda: replica is not None and replica.has_lease(knowledge),
+            fleet=fleet,
+            knowledge=knowledge,
+            models=models,
+            here=self.here,
+            link=self.link,
+            counts=self.counts,
+            ttl_s=settings.cache_ttl_s,
+            core_watts=settings.core_watts,
+            level=lambda: replica is not None and replica.has_lease(knowledge),
         )
 
     async def beat(self) -> None:
