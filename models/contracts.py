@@ -1,17 +1,27 @@
-"""What travels between router, specialists and services: plain frozen values.
+"""What travels between router, specialists and services: frozen values, from the decision to the answer.
 
-Nothing here knows HTTP, Ray or a file. Services translate these to and from JSON (services/schemas.py).
+`Answer`, with all that is in it, is also the JSON of every channel: pydantic reads and writes it as it stands
+here, and `json_schema` names a class in the OpenAPI document. Nothing here knows HTTP, Ray or a file.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Literal
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+T = TypeVar("T")
 
 Status = Literal[
     "answered", "needs_input", "needs_identity", "needs_confirmation", "handed_off", "out_of_scope"
 ]
 EvidenceKind = Literal["knowledge", "record", "rule"]
+CacheResult = Literal["hit", "miss", "bypass"]
+EnergySource = Literal["estimated", "rapl"]
 
 #: Labels of the router that are not domains: a person is asked for, or nobody here can help.
 HAND_OFF = "hand_off"
@@ -21,10 +31,27 @@ LIKELY = 0.5
 #: What a flip becomes when no label stands any more.
 ABSTAIN = "abstain"
 
+#: A share, cosine or weight: rounded to four digits when it becomes part of an Answer.
+Rounded = Annotated[float, AfterValidator(lambda value: round(value, 4))]
 
+
+def json_schema(name: str) -> Callable[[type[T]], type[T]]:
+    """For a dataclass of an Answer: its `name` in JSON Schema, described by its docstring; see Rounded."""
+
+    def named(kind: type[T]) -> type[T]:
+        description = inspect.cleandoc(kind.__doc__ or "")
+        kind.__pydantic_config__ = ConfigDict(  # type: ignore[attr-defined]
+            title=name, json_schema_extra={"description": description}, revalidate_instances="always"
+        )
+        return kind
+
+    return named
+
+
+@json_schema("SlotBody")
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A named span of the utterance: `text[start:end]` is what was written, `value` its normal form."""
+    """`start` and `end` are character offsets into the query's text."""
 
     name: str
     value: str
@@ -45,20 +72,24 @@ class Reference:
     meant: bool
 
 
+@json_schema("EvidenceBody")
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a sentence of an answer stands on. `ref` is a passage id, record key or rule name."""
+    """What the answer stands on: a passage of policy, a record, or a rule."""
 
     kind: EvidenceKind
+    #: Passage id (`domain/id`), key of the record, or name of the rule.
     ref: str
     quote: str
 
 
+@json_schema("ModelBody")
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """Which bundle produced a reading: the model's name and its content digest (12 hex digits)."""
+    """The bundle that read the query."""
 
     name: str
+    #: Content digest of the bundle, 12 hex digits.
     version: str
 
 
@@ -74,6 +105,31 @@ class Route:
     confidence: float
     text: str
     start: int = 0
+
+
+@json_schema("RunnerUpBody")
+@dataclass(frozen=True, slots=True)
+class RunnerUp:
+    """The domain that came second."""
+
+    domain: str
+    confidence: Rounded
+
+
+@json_schema("RouteBody")
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Where the query was sent, how surely, and what it would have taken to be sent at all.
+
+    Of a query with several requests it is the first one's; `parts` tell where the others went.
+    """
+
+    domain: str
+    confidence: Rounded
+    threshold: Rounded
+    abstained: bool
+    runner_up: RunnerUp
+    model: ModelVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +152,13 @@ class Decision:
         """Whether the first route is rather right than wrong."""
         return self.routes[0].confidence >= LIKELY
 
+    @property
+    def routing(self) -> Routing:
+        """The first route, as the answer shows it."""
+        first = self.routes[0]
+        runner_up = RunnerUp(*self.runner_up)
+        return Routing(first.domain, first.confidence, self.threshold, self.abstained, runner_up, self.model)
+
     def with_cost(self, cpu_ms: float) -> Decision:
         """The same decision with what it cost."""
         return replace(self, cpu_ms=cpu_ms)
@@ -109,52 +172,102 @@ class PassageMatch:
     score: float
 
 
+@json_schema("LabelBody")
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """A label that a model knows, and how likely it took it to be."""
+
+    label: str
+    confidence: Rounded
+
+
+@json_schema("NeighbourBody")
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A training utterance near to a text: its label, and the cosine of both in [-1, 1]."""
+    """A training utterance near to the text; never what a customer wrote."""
 
     text: str
     label: str
-    similarity: float
+    #: Cosine, in [-1, 1].
+    similarity: Rounded
 
 
+@json_schema("WordBody")
 @dataclass(frozen=True, slots=True)
 class WordWeight:
-    """A word `text[start:end]`: by how much the log-odds of the decision drop without it (natural log)."""
+    """A word of the text and its weight: by how much the log-odds of the decision drop without it.
+
+    Of long texts a word is a group of neighbouring ones. `start` and `end` are character offsets into the
+    explanation's text.
+    """
 
     word: str
     start: int
     end: int
-    weight: float
+    #: Natural logarithm.
+    weight: Rounded
 
 
+@json_schema("FlipBody")
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """Words without which the decision is another: `becomes`, a label or ABSTAIN, at `confidence`."""
+    """Without the words of `removed` the decision is `becomes`: another label, or `abstain`."""
 
     removed: tuple[str, ...]
     becomes: str
-    confidence: float
+    confidence: Rounded
 
 
+@json_schema("ExplanationBody")
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a model chose `label` for `text`: below `threshold` it abstains (0 for a label that always stands).
-    `flip` is None when nothing short flips it."""
+    """Why a model chose `label` for `text`, which is what it was given of the query; below `threshold` it
+    abstains (0 for a label that stands however sure). `flip` is null when nothing short flips it."""
 
     text: str
     label: str
-    confidence: float
-    threshold: float
-    runner_up: tuple[str, float]
+    confidence: Rounded
+    threshold: Rounded
+    runner_up: LabelScore
     words: tuple[WordWeight, ...]
     flip: Flip | None
     nearest: tuple[Neighbour, ...]
-    cpu_ms: float = 0.0
+    #: Not in JSON: it is part of the answer's cost.
+    cpu_ms: Annotated[float, Field(exclude=True), SkipJsonSchema()] = 0.0
 
     def with_cost(self, cpu_ms: float) -> Explanation:
         """The same explanation with what it cost."""
         return replace(self, cpu_ms=cpu_ms)
+
+    def for_part(self, domain: str) -> PartExplanation:
+        """The same explanation as that of the specialist of `domain`."""
+        return PartExplanation(
+            domain=domain, **{field.name: getattr(self, field.name) for field in fields(Explanation)}
+        )
+
+
+@json_schema("PartExplanationBody")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartExplanation(Explanation):
+    """Why the specialist of `domain` chose an intent."""
+
+    domain: str
+
+
+class Explanations(BaseModel):
+    """Why the query was routed so, and why each specialist that read it chose its intent.
+
+    Of a query with several requests `route` is about the first one, taken alone; each of `parts` is about its
+    own.
+    A follow-up is explained together with the earlier words that it was read with. One that only names what
+    was asked for ("#W7678072") keeps the decision of the question before, and what is explained is what the
+    models make of both.
+    """
+
+    model_config = ConfigDict(title="ExplanationsBody", frozen=True)
+
+    route: Explanation
+    parts: tuple[PartExplanation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,13 +295,14 @@ class Reading:
         return replace(self, explanation=explanation, cpu_ms=self.cpu_ms + explanation.cpu_ms)
 
 
+@json_schema("PartBody")
 @dataclass(frozen=True, slots=True)
 class Part:
     """The answer to one intent of the query."""
 
     domain: str
     intent: str
-    confidence: float
+    confidence: Rounded
     slots: tuple[Slot, ...]
     status: Status
     text: str
@@ -197,9 +311,42 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The whole answer, before it is given an id, a cost and a cache verdict by the pipeline."""
+class Reply:
+    """What the customer is answered, and the parts that it is made of: what a replier returns."""
 
     status: Status
     text: str
-    parts: tuple[Part, ...] = field(default=())
+    parts: tuple[Part, ...] = ()
+
+
+@json_schema("CostBody")
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What this answer cost. CPU time is measured; energy is estimated from it where it cannot be."""
+
+    latency_ms: float
+    cpu_ms: float
+    energy_mj: float
+    energy_source: EnergySource
+
+    @classmethod
+    def measured(cls, latency_s: float, cpu_s: float, joules: float, source: EnergySource) -> Cost:
+        """The cost of measured seconds and joules, to three digits of a thousandth."""
+        return cls(round(latency_s * 1e3, 3), round(cpu_s * 1e3, 3), round(joules * 1e3, 3), source)
+
+
+class Answer(BaseModel):
+    """The answer to one query."""
+
+    model_config = ConfigDict(title="AnswerBody", frozen=True)
+
+    id: str
+    status: Status
+    text: str
+    parts: tuple[Part, ...]
+    route: Routing
+    cache: CacheResult
+    cost: Cost
+    session_id: str | None = None
+    #: Only where the query asked for it.
+    explanation: Explanations | None = None

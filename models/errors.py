@@ -19,7 +19,7 @@
     ├── BaselineFault           a model to compare with cannot be loaded or asked
     └── SettingsFault           a setting is missing or contradicts another
 
-Which HTTP status each becomes is decided in one table, in services/gateway/app.py.
+Which HTTP status each becomes is decided in one table, in services/gateway/problems.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Who asks: API keys of programs, and tokens that say which customer a question is from.
 
-A refusal never says more than the rightful holder needs: a forged token is not told what gave it away.
+An error never says more than the rightful holder needs: the sender of a forged token does not learn what
+gave it away.
 """
 
 from __future__ import annotations
@@ -122,9 +123,10 @@ def _digest(key: str) -> bytes:
 
 
 def load_secret(path: Path) -> bytes:
-    """The token secret kept at `path`: 32 random bytes for the owner only, put there at first use.
+    """The token secret in the file `path`: 32 random bytes, readable by the owner only, made at first use.
 
-    Processes that start at once agree on one. Raises SettingsFault when it cannot be read, made, or is short.
+    Processes that start at once agree on one. Raises SettingsFault when it is too short, or cannot be read
+    or written.
     """
     try:
         if not path.exists():

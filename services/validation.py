@@ -1,4 +1,4 @@
-"""JSON from outside as one of our types; every refusal says which field and why."""
+"""JSON from outside as one of our types; every error names the field and the reason."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from slmfleet.models.contracts import ABSTAIN, Explanation, Flip, Neighbour, WordWeight
+from slmfleet.models.contracts import ABSTAIN, Explanation, Flip, LabelScore, Neighbour, WordWeight
 from slmfleet.models.inference.classifier import Scores, runner_up
 
 
@@ -109,7 +109,7 @@ def explain(
         label=labels[chosen],
         confidence=confidence,
         threshold=0.0 if labels[chosen] in always else threshold,
-        runner_up=(ABSTAIN if second is None else labels[second], second_confidence),
+        runner_up=LabelScore(ABSTAIN if second is None else labels[second], second_confidence),
         words=words,
         flip=_flip(score, text, spans, scores, outcome, chosen),
         nearest=tuple(nearest),

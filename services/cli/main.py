@@ -50,7 +50,7 @@ def up(
         settings = load_settings(
             fleet_dir=fleet, host=host, port=port, placement=placement, redis_url=redis, broker_url=broker
         )
-        serve_fleet(settings, tell=lambda line: print(line, flush=True))
+        serve_fleet(settings, report=lambda line: print(line, flush=True))
 
 
 @app.command()
@@ -237,7 +237,7 @@ def check(fleet: FleetOption = None) -> None:
     """Explain every fault of a fleet's folder, with file and line."""
     from slmfleet.models.fleet.config import load_fleet
     from slmfleet.models.training.data import load_corpus
-    from slmfleet.services.pipeline.default_parts import load_models
+    from slmfleet.services.pipeline.default_factory import load_models
 
     settings = load_settings(fleet_dir=fleet)
     try:
@@ -266,7 +266,7 @@ def token(
     fleet: FleetOption = None,
 ) -> None:
     """Print a signed customer token of the demonstration issuer."""
-    from slmfleet.services.pipeline.default_parts import DefaultFactory
+    from slmfleet.services.pipeline.default_factory import DefaultFactory
 
     with report_errors():
         settings: Settings = load_settings(fleet_dir=fleet)

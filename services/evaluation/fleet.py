@@ -19,7 +19,7 @@ from slmfleet.models.training.evaluate import Share, by_source, evaluate_special
 from slmfleet.router.evaluate import evaluate_router
 from slmfleet.services.evaluation.figures import Figure
 from slmfleet.services.evaluation.passages import Reach, reach
-from slmfleet.services.pipeline.default_parts import load_models
+from slmfleet.services.pipeline.default_factory import load_models
 
 
 class RouterFigures(BaseModel):

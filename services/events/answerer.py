@@ -6,7 +6,6 @@ tried: the last is not the query's fault, and does not count as an attempt.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -14,22 +13,18 @@ from typing import Any, Final, Protocol
 import httpx
 from pydantic import ValidationError
 
-from slmfleet.models.errors import (
-    DeadlineExceeded,
-    ModelBroken,
-    Overloaded,
-    SlmfleetError,
-    Unauthenticated,
-)
+from slmfleet.models.contracts import Answer
+from slmfleet.models.errors import SlmfleetError, Unauthenticated
+from slmfleet.models.question import Query
 from slmfleet.services.events.cloudevents import QueryData, Reason
+from slmfleet.services.gateway.problems import problem_kind, verdict_of_status
+from slmfleet.services.gateway.routes import ASK_MANY, ASK_ONE, FLEET, READY, Route
 from slmfleet.services.pipeline.assembly import LoadedFleet
-from slmfleet.services.pipeline.pipeline import Query
-from slmfleet.services.schemas import AnswerBody, BatchAnswerBody
+from slmfleet.services.schemas import BatchAnswerBody
 from slmfleet.services.telemetry import tracing
 
 #: The gateway has its own deadline; this is for one that hangs.
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=2.0)
-_SETTLE_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +58,7 @@ class Unavailable:
     after_s: float = 0.0
 
 
-Outcome = AnswerBody | Rejected | Failed | Unavailable
+Outcome = Answer | Rejected | Failed | Unavailable
 
 
 class QueryClient(Protocol):
@@ -118,9 +113,9 @@ class GatewayClient:
         return [outcomes[index] for index in range(len(requests))]
 
     async def _of_customer(self, requests: list[Request], token: str | None) -> list[Outcome]:
-        queries = [request.data.query().model_dump(exclude_unset=True) for request in requests]
+        queries = [request.data.model_dump(exclude_unset=True, exclude={"token"}) for request in requests]
         if len(requests) > 1:
-            response = await self._post("/v1/queries:batch", {"queries": queries}, token, None)
+            response = await self._post(ASK_MANY, {"queries": queries}, token, None)
             if isinstance(response, Unavailable):
                 return [response] * len(requests)
             if response.status_code == httpx.codes.OK:
@@ -131,14 +126,10 @@ class GatewayClient:
         ]
 
     async def _single(self, query: dict[str, Any], token: str | None, traceparent: str | None) -> Outcome:
-        # A broken model is told of once by /readyz, then forgiven: what it says before the post counts.
         why = await self.unready()
         if why is not None:
-            await asyncio.sleep(_SETTLE_S)
-            why = await self.unready()
-        if why is not None:
             return Unavailable(why)
-        response = await self._post("/v1/queries", query, token, traceparent)
+        response = await self._post(ASK_ONE, query, token, traceparent)
         if isinstance(response, Unavailable):
             return response
         return await self._outcome(response, token)
@@ -147,7 +138,7 @@ class GatewayClient:
         status = response.status_code
         if status == httpx.codes.OK:
             try:
-                return AnswerBody.model_validate_json(response.content)
+                return Answer.model_validate_json(response.content)
             except ValidationError:
                 return Failed(f"{self._url} answers in a shape that is not known here")
         detail = _detail(response)
@@ -155,20 +146,21 @@ class GatewayClient:
             if token is None or await self._refuses_key():
                 return Unavailable(f"the gateway does not take the API key (SLMFLEET_API_KEYS): {detail}", 5)
             return Rejected("unauthenticated", detail)
-        if status in (400, 413, 415, 422):
+        verdict = verdict_of_status(status)
+        if verdict == "rejected":
             return Rejected("refused", detail)
-        if status in (408, 500, 503):
+        if verdict == "failed":
             return Failed(detail)
         return Unavailable(f"the gateway says {status}: {detail}", _retry_after_s(response))
 
     async def _post(
-        self, path: str, document: dict[str, Any], token: str | None, traceparent: str | None
+        self, route: Route, document: dict[str, Any], token: str | None, traceparent: str | None
     ) -> httpx.Response | Unavailable:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         if traceparent:
             headers["traceparent"] = traceparent
         try:
-            response = await self._client.post(path, json=document, headers=headers)
+            response = await self._client.post(route.path, json=document, headers=headers)
         except httpx.HTTPError as error:
             return Unavailable(f"{self._url} cannot be reached ({type(error).__name__})")
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
@@ -177,7 +169,7 @@ class GatewayClient:
 
     async def _refuses_key(self) -> bool:
         try:
-            response = await self._client.get("/v1/fleet")
+            response = await self._client.get(FLEET.path)
         except httpx.HTTPError:
             return True
         return response.status_code in (401, 403)
@@ -185,7 +177,7 @@ class GatewayClient:
     async def unready(self) -> str | None:
         """Why the gateway answers nothing now, or None when all its models pass their probes."""
         try:
-            response = await self._client.get("/readyz", timeout=5)
+            response = await self._client.get(READY.path, timeout=5)
         except httpx.HTTPError as error:
             return f"{self._url} cannot be reached ({type(error).__name__})"
         return None if response.status_code == httpx.codes.OK else f"{self._url} is not ready"
@@ -220,30 +212,22 @@ class PipelineClient:
         return [outcomes[index] for index in range(len(requests))]
 
     def _query(self, asked: Request) -> Query:
-        data = asked.data
-        return Query(
-            text=data.text,
-            customer=self._customer_of(data.token) if data.token else None,
-            session_id=data.session_id,
-            locale=data.locale,
-            history=tuple(data.history),
-            explain=data.explain,
-            traceparent=asked.traceparent,
-        )
+        token = asked.data.token
+        customer = self._customer_of(token) if token else None
+        return Query.of(asked.data, customer, asked.traceparent)
 
     async def _single(self, query: Query) -> Outcome:
-        why = await self.unready() and await self.unready()
+        why = await self.unready()
         if why is not None:
             return Unavailable(why)
         try:
             return (await self._current().pipeline.answer_all([query]))[0]
-        except Overloaded as error:
-            return Unavailable(str(error), error.retry_after_s)
-        except (ModelBroken, DeadlineExceeded) as error:
-            return Failed(str(error))
         except SlmfleetError as error:
-            return Rejected("refused", str(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told of in the dead letter
+            verdict = problem_kind(type(error)).verdict
+            if verdict == "unavailable":
+                return Unavailable(str(error), getattr(error, "retry_after_s", 0.0))
+            return Failed(str(error)) if verdict == "failed" else Rejected("refused", str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the dead letter names it
             return Failed(f"the pipeline failed ({type(error).__name__})")
 
     async def unready(self) -> str | None:

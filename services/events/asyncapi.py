@@ -23,6 +23,7 @@ from slmfleet.services.events.cloudevents import (
     QueryData,
 )
 from slmfleet.services.events.transport import Delivery, HandleAll, Transport
+from slmfleet.services.schemas import name_by_title
 
 
 class Envelope(BaseModel):
@@ -95,7 +96,7 @@ def asyncapi(transport: Transport) -> dict[str, Any]:
 
 def document_of(app: AsgiFastStream) -> dict[str, Any]:
     """The AsyncAPI document of `app` as JSON."""
-    document: dict[str, Any] = app.schema.to_specification().to_jsonable()
+    document: dict[str, Any] = name_by_title(app.schema.to_specification().to_jsonable())
     document["defaultContentType"] = CONTENT_TYPE
     for message in document["components"]["messages"].values():
         message.pop("correlationId", None)  # FastStream's own header; the field here is `in_reply_to`

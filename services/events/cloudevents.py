@@ -20,8 +20,9 @@ from cloudevents.core.v1.event import CloudEvent
 from dateutil.parser import isoparse
 from pydantic import BaseModel, ConfigDict, Field
 
+from slmfleet.models.contracts import Answer
 from slmfleet.models.errors import EventFault, InvalidQuery
-from slmfleet.services.schemas import AnswerBody, QueryBody
+from slmfleet.models.question import Question
 from slmfleet.services.validation import parse_object, validate
 
 QUERY_RECEIVED: Final = "slmfleet.query.received.v1"
@@ -58,20 +59,16 @@ _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f
 Data = TypeVar("Data", bound=BaseModel)
 
 
-class QueryData(QueryBody):
+class QueryData(Question):
     """Data of slmfleet.query.received.v1: a question, and the signed token of the customer who asks."""
+
+    model_config = ConfigDict(title="QueryData")
 
     token: str | None = Field(
         default=None,
         max_length=4_096,
         description="Customer token, as in the Authorization header over HTTP; never a bare customer id.",
     )
-
-    def query(self) -> QueryBody:
-        """The question alone, as it is posted over HTTP."""
-        return QueryBody.model_construct(
-            **{name: getattr(self, name) for name in self.model_fields_set - {"token"}}
-        )
 
 
 class KnowledgeChangedData(BaseModel):
@@ -101,7 +98,7 @@ class AnswerData(BaseModel):
     """Data of slmfleet.query.answered.v1 and slmfleet.query.handed_off.v1."""
 
     in_reply_to: EventReference
-    answer: AnswerBody
+    answer: Answer
 
 
 Reason = Literal[
@@ -219,7 +216,7 @@ def make_event(kind: str, data: BaseModel | Mapping[str, Any], **attributes: str
     return CloudEvent(given, content)
 
 
-def answer_event(event: CloudEvent, answer: AnswerBody) -> CloudEvent:
+def answer_event(event: CloudEvent, answer: Answer) -> CloudEvent:
     """The answer to a query event, with an id derived from the query's: readers can drop duplicates."""
     data = AnswerData(
         in_reply_to=EventReference(source=event.get_source(), id=event.get_id()),

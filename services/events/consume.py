@@ -18,7 +18,7 @@ from slmfleet.services.events.handler import dead_letter_writer
 from slmfleet.services.events.query_handler import QueryHandler
 from slmfleet.services.events.transport import BROKER_LOGGER, HandleAll
 from slmfleet.services.pipeline.assembly import load_pipeline
-from slmfleet.services.pipeline.default_parts import DefaultFactory
+from slmfleet.services.pipeline.default_factory import DefaultFactory
 from slmfleet.services.settings import Settings
 from slmfleet.services.state.change_publisher import ChangePublisher
 from slmfleet.services.telemetry import tracing

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from cloudevents.core.v1.event import CloudEvent
 
+from slmfleet.models.contracts import Answer
 from slmfleet.models.errors import EventFault
 from slmfleet.services.events.answerer import Failed, QueryClient, Rejected, Request, Unavailable
 from slmfleet.services.events.cloudevents import (
@@ -32,7 +33,6 @@ from slmfleet.services.events.dead_letters import DeadLetters
 from slmfleet.services.events.handler import Handler
 from slmfleet.services.events.ledger import Ledger
 from slmfleet.services.events.transport import Delivery, Publish
-from slmfleet.services.schemas import AnswerBody
 
 
 @dataclass(slots=True)
@@ -145,8 +145,8 @@ class QueryHandler(Handler):
                 await self._bury(batch, query, "failed" if state.fault else "crashed", detail)
         return acquired
 
-    async def _settle(self, batch: _Batch, query: _Query, outcome: AnswerBody | Rejected | Failed) -> None:
-        if isinstance(outcome, AnswerBody):
+    async def _settle(self, batch: _Batch, query: _Query, outcome: Answer | Rejected | Failed) -> None:
+        if isinstance(outcome, Answer):
             answer = serialized(answer_event(query.event, outcome))
             stored = await self._ledger.complete(query.key, answer)
             result = "handed_off" if outcome.status == "handed_off" else "answered"

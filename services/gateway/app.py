@@ -1,7 +1,7 @@
-"""The HTTP interface as one ASGI application, and the one table from errors to HTTP statuses.
+"""The HTTP interface as one ASGI application: routing, admission, authentication, deadlines.
 
-Raw ASGI with pydantic by hand: FastAPI on this path halves the throughput. Knows no Ray; a replica hands in
-what is loaded through `current`, and may swap it between two requests.
+Raw ASGI with pydantic by hand: FastAPI on this path halves the throughput. Knows no Ray; a replica passes
+what is loaded through `current`, and may replace it between two requests.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,26 +17,32 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from slmfleet.models.contracts import Answer
 from slmfleet.models.errors import (
     DeadlineExceeded,
-    InvalidQuery,
-    MalformedRequest,
     MethodNotAllowed,
-    ModelBroken,
     NotFound,
-    Overloaded,
     TooLarge,
     Unauthenticated,
-    Unreachable,
-    UnsupportedMediaType,
 )
+from slmfleet.models.question import Query, Question
 from slmfleet.services.gateway.admission import Admission
 from slmfleet.services.gateway.body import ClientGone, read_body, require_json
 from slmfleet.services.gateway.openapi import openapi_document
+from slmfleet.services.gateway.problems import RETRY_BROKEN_S, problem_kind, problem_response
 from slmfleet.services.gateway.request_id import request_id_of
+from slmfleet.services.gateway.routes import (
+    ALIVE,
+    ASK_MANY,
+    ASK_ONE,
+    FLEET,
+    OPENAPI,
+    READY,
+    ROUTES,
+    Route,
+)
 from slmfleet.services.pipeline.assembly import LoadedFleet
-from slmfleet.services.pipeline.pipeline import Query
-from slmfleet.services.schemas import AnswerBody, BatchAnswerBody, BatchBody, HealthBody, Problem, QueryBody
+from slmfleet.services.schemas import BatchAnswerBody, BatchBody, HealthBody
 from slmfleet.services.settings import Settings
 from slmfleet.services.telemetry import logs, metrics, tracing
 from slmfleet.services.telemetry.tracing import TRACEPARENT
@@ -45,29 +51,10 @@ from slmfleet.services.validation import parse_object, validate
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
-#: Error -> HTTP status, problem type (urn:slmfleet:problem:<slug>) and title. A subclass without a row is
-#: its base's; whatever is in no row is an internal error and says nothing of what happened.
-PROBLEMS: Mapping[type[Exception], tuple[int, str, str]] = {
-    MalformedRequest: (400, "malformed", "The request cannot be read"),
-    Unauthenticated: (401, "unauthenticated", "The key or token is missing, forged or expired"),
-    NotFound: (404, "not-found", "There is no such thing"),
-    MethodNotAllowed: (405, "method-not-allowed", "The path does not know this method"),
-    DeadlineExceeded: (408, "deadline-exceeded", "The answer was not ready in time"),
-    TooLarge: (413, "too-large", "The request is over its limit"),
-    UnsupportedMediaType: (415, "unsupported-media-type", "The body's content type is not understood"),
-    InvalidQuery: (422, "invalid-field", "A field is not acceptable"),
-    Overloaded: (429, "overloaded", "More is in hand than can be answered"),
-    ModelBroken: (503, "model-broken", "A model is not working"),
-    Unreachable: (503, "unreachable", "Something that is needed cannot be reached"),
-}
-INTERNAL = (500, "internal", "Something went wrong here")
-#: Seconds after which a broken model, or a server that is needed, may have been restarted.
-_RETRY_BROKEN_S = 5
-
 
 @dataclass(slots=True)
 class Received:
-    """A request of which only the head was read. `outcome` is what came of it, for what is measured."""
+    """A request of which only the head was read. `outcome` labels its metrics; its handler sets it."""
 
     headers: Headers
     receive: Receive
@@ -81,8 +68,8 @@ _Handler = Callable[[Received], Awaitable[Response]]
 class Gateway:
     """The ASGI application.
 
-    `current` gives what is loaded now; `customer_of` turns a token into a customer id and `check_key` passes
-    an API key, both raising Unauthenticated; without `check_key` no key is asked for.
+    `current` returns the loaded fleet; `customer_of` turns a token into a customer id and `check_key` accepts
+    an API key, both raising Unauthenticated; without `check_key` no key is needed.
     """
 
     def __init__(
@@ -98,14 +85,18 @@ class Gateway:
         self._check_key = check_key
         self._admission = Admission(settings.max_ongoing_requests, settings.max_queued_requests)
         self._openapi = openapi_document(settings, with_keys=check_key is not None)
-        self._table: dict[str, dict[str, _Handler]] = {
-            "/v1/queries": {"POST": self._query},
-            "/v1/queries:batch": {"POST": self._batch},
-            "/v1/fleet": {"GET": self._fleet},
-            "/healthz": {"GET": self._alive},
-            "/readyz": {"GET": self._ready},
-            "/openapi.json": {"GET": self._document},
+        handlers: dict[Route, _Handler] = {
+            ASK_ONE: self._query,
+            ASK_MANY: self._batch,
+            FLEET: self._fleet,
+            ALIVE: self._alive,
+            READY: self._ready,
+            OPENAPI: self._document,
         }
+        #: Path -> method -> handler.
+        self._handlers: dict[str, dict[str, _Handler]] = {}
+        for route in ROUTES:
+            self._handlers.setdefault(route.path, {})[route.method] = handlers[route]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or take part in the server's start and stop."""
@@ -130,8 +121,8 @@ class Gateway:
             metrics.REQUEST_DURATION.observe(time.perf_counter() - started, "http", "client-gone")
             return
         except Exception as error:  # noqa: BLE001 - the outermost place: everything becomes an answer here
-            request.outcome = _row(error)[1]
-            response = problem(error, request.request_id)
+            request.outcome = problem_kind(type(error)).slug
+            response = problem_response(error, request.request_id)
         if request.outcome is not None:
             metrics.REQUEST_DURATION.observe(time.perf_counter() - started, "http", request.outcome)
         response.headers["x-request-id"] = request.request_id
@@ -153,7 +144,7 @@ class Gateway:
             raise DeadlineExceeded(f"the answer was not ready within {seconds:g} s") from None
 
     def _handler(self, method: str, path: str) -> _Handler:
-        methods = self._table.get(path)
+        methods = self._handlers.get(path)
         if methods is None:
             raise NotFound("there is no such path; /openapi.json lists those there are")
         handler = methods.get("GET" if method == "HEAD" else method)
@@ -165,29 +156,29 @@ class Gateway:
     async def _query(self, request: Received) -> Response:
         customer = self._caller(request)
         with self._admission:
-            body = validate(QueryBody, await self._object(request))
-            query = _query_of(body, customer)
+            question = validate(Question, await self._object(request))
+            query = Query.of(question, customer)
             answer = self._current().pipeline.get_local(query)
             if answer is None:
                 async with self._admission.place:
-                    work = self._current().pipeline.look_up(query)
+                    work = self._current().pipeline.get_or_compute(query)
                     answer = await _unless_gone(work, request.receive)
         request.outcome = answer.status
         if log.isEnabledFor(logging.INFO):
-            self._log(body, answer)
+            self._log(question, answer)
         return _json(answer.model_dump_json())
 
     async def _batch(self, request: Received) -> Response:
         customer = self._caller(request)
         with self._admission:
             document = await self._object(request)
-            queries = document.get("queries")
-            if isinstance(queries, list) and len(queries) > self._settings.max_batch:
+            given = document.get("queries")
+            if isinstance(given, list) and len(given) > self._settings.max_batch:
                 raise TooLarge(f"a batch may have at most {self._settings.max_batch} queries")
             batch = validate(BatchBody, document)
-            asked = [_query_of(body, customer) for body in batch.queries]
+            queries = [Query.of(question, customer) for question in batch.queries]
             async with self._admission.place:
-                work = self._current().pipeline.answer_all(asked)
+                work = self._current().pipeline.answer_all(queries)
                 answers = await _unless_gone(work, request.receive)
         request.outcome = "batch"
         return _json(BatchAnswerBody(answers=answers).model_dump_json())
@@ -204,14 +195,14 @@ class Gateway:
         ready = health.status == "ok"
         response = _json(health.model_dump_json(), 200 if ready else 503)
         if not ready:
-            response.headers["retry-after"] = str(_RETRY_BROKEN_S)
+            response.headers["retry-after"] = str(RETRY_BROKEN_S)
         return response
 
     async def _document(self, request: Received) -> Response:
         return _json(self._openapi)
 
-    def _log(self, body: QueryBody, answer: AnswerBody) -> None:
-        told: dict[str, object] = {
+    def _log(self, question: Question, answer: Answer) -> None:
+        fields: dict[str, object] = {
             "status": answer.status,
             "domain": answer.route.domain,
             "intents": [part.intent for part in answer.parts],
@@ -219,8 +210,8 @@ class Gateway:
             "cpu_ms": answer.cost.cpu_ms,
         }
         if self._settings.log_queries:
-            told["text"] = body.text
-        log.info("answered", extra={"fields": told})
+            fields["text"] = question.text
+        log.info("answered", extra={"fields": fields})
 
     def _require_key(self, request: Received) -> None:
         if self._check_key is None:
@@ -231,7 +222,7 @@ class Gateway:
         self._check_key(key)
 
     def _caller(self, request: Received) -> str | None:
-        """The customer that the request proves to come from, None when it claims none."""
+        """The customer of the request's token, None without a token. Raises Unauthenticated."""
         self._require_key(request)
         given = request.headers.get("authorization")
         if given is None:
@@ -245,37 +236,6 @@ class Gateway:
         require_json(request.headers.get("content-type"))
         length = request.headers.get("content-length")
         return parse_object(await read_body(request.receive, length, self._settings.max_body_bytes))
-
-
-def problem(error: Exception, request_id: str) -> Response:
-    """`error` as application/problem+json (RFC 9457) with the headers its status asks for."""
-    status, slug, title = _row(error)
-    if status == INTERNAL[0]:
-        log.error("request %s failed", request_id, exc_info=error)
-    body = Problem(
-        type=f"urn:slmfleet:problem:{slug}",
-        title=title,
-        status=status,
-        detail=f"the fault is logged under request {request_id}" if status == INTERNAL[0] else str(error),
-        request_id=request_id,
-        field=error.field if isinstance(error, InvalidQuery) else None,
-    )
-    headers = {}
-    if isinstance(error, MethodNotAllowed):
-        headers["allow"] = ", ".join(error.allowed)
-    elif isinstance(error, Unauthenticated):
-        headers["www-authenticate"] = 'Bearer realm="slmfleet"'
-    elif isinstance(error, Overloaded):
-        headers["retry-after"] = str(error.retry_after_s)
-    elif isinstance(error, ModelBroken | Unreachable):
-        headers["retry-after"] = str(_RETRY_BROKEN_S)
-    elif isinstance(error, TooLarge | DeadlineExceeded):
-        headers["connection"] = "close"  # the rest of the body is not going to be read
-    return Response(body.model_dump_json(exclude_none=True), status, headers, "application/problem+json")
-
-
-def _row(error: Exception) -> tuple[int, str, str]:
-    return next((PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS), INTERNAL)
 
 
 async def _unless_gone(work: Coroutine[Any, Any, Result], receive: Receive) -> Result:
@@ -303,17 +263,6 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
-
-
-def _query_of(body: QueryBody, customer: str | None) -> Query:
-    return Query(
-        text=body.text,
-        customer=customer,
-        session_id=body.session_id,
-        locale=body.locale,
-        history=tuple(body.history),
-        explain=body.explain,
-    )
 
 
 def _json(content: str | bytes, status: int = 200) -> Response:

@@ -1,4 +1,4 @@
-"""A request's body: read within bounds, parsed, validated; every refusal says which field and why."""
+"""A request's body, read within bounds."""
 
 from __future__ import annotations
 

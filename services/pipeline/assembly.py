@@ -1,54 +1,29 @@
-"""What a serving process has loaded, and the one place where it is put together.
+"""The loaded fleet of a serving process, and the one place where it is put together.
 
-Parts come from a `FleetFactory`: the shipped ones, or a test's. Knows no HTTP and no Ray.
+The models come from a `FleetFactory`: the default one, or a test's. Knows no HTTP and no Ray.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from slmfleet.models.errors import SlmfleetError
 from slmfleet.models.fleet.config import Fleet
-from slmfleet.services.pipeline.dispatch import (
-    ColocatedDispatcher,
-    Dispatcher,
-    Indexed,
-    RemoteSpecialist,
-    SpecialistModel,
-    SplitDispatcher,
-)
 from slmfleet.services.pipeline.guarded_model import GuardedRouter, RouterModel
+from slmfleet.services.pipeline.guarded_specialist import KnowledgeIndex, SpecialistModel
 from slmfleet.services.pipeline.pipeline import Cache, Pipeline, Replier
+from slmfleet.services.pipeline.placement import Colocated, ModelFacts, Placement, RemoteSpecialist, Split
 from slmfleet.services.pipeline.sessions import InMemorySessions, Sessions
 from slmfleet.services.schemas import DomainBody, FleetBody, HealthBody, RouterBody
 from slmfleet.services.settings import Settings
-from slmfleet.services.telemetry import metrics
 from slmfleet.services.telemetry.energy import EnergyMeter
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What is told of a model: its version, size (parameters; bytes on disk) and held-out metrics."""
-
-    version: str
-    parameters: int
-    bytes: int
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    threshold: float = 0.0
-
-    def measured(self, domain: str) -> None:
-        """Tell the metrics of `domain`'s model (or `router`'s), now that it is loaded here."""
-        metrics.MODEL_PARAMETERS.set(self.parameters, domain)
-        metrics.MODEL_BYTES.set(self.bytes, domain)
-
-
 class FleetFactory(Protocol):
-    """Where the parts of a fleet come from. Travels to every replica, so it must pickle.
+    """Makes the models and services of a fleet. It is sent to every replica, so it must pickle.
 
     Each method may raise FleetFault, BundleFault, ModelBroken or SettingsFault.
     """
@@ -58,47 +33,41 @@ class FleetFactory(Protocol):
         ...
 
     def router(self, settings: Settings, fleet: Fleet) -> tuple[RouterModel, ModelFacts]:
-        """The router, and what is told of it."""
+        """The router and its facts."""
         ...
 
     def specialist(self, settings: Settings, fleet: Fleet, domain: str) -> tuple[SpecialistModel, ModelFacts]:
-        """The domain's specialist, and what is told of it."""
+        """The domain's specialist and its facts."""
         ...
 
     def replier(self, settings: Settings, fleet: Fleet) -> Replier:
-        """What decides and words the answers."""
+        """The replier over the fleet's policies and records."""
         ...
 
     def customer_of(self, settings: Settings) -> Callable[[str], str]:
-        """Token -> customer id. What is returned raises Unauthenticated."""
+        """A function from a customer's token to its id, which raises Unauthenticated."""
         ...
 
     def check_key(self, settings: Settings) -> Callable[[str], None] | None:
-        """What passes an API key (raising Unauthenticated otherwise), or None when none is configured."""
+        """A function that raises Unauthenticated for a wrong API key; None where no keys are set up."""
         ...
 
 
 class StateProvider(Protocol):
-    """What replicas have in common; see services/state/shared_state.py."""
+    """State that replicas share; see services/state/shared_state.py."""
 
     def sessions(self, fleet: Fleet) -> Sessions:
         """The sessions of the fleet's customers."""
         ...
 
-    def cache(self, fleet: Fleet, index: Indexed, models: Callable[[], Mapping[str, str] | None]) -> Cache:
-        """The cache of a fleet that is loaded. `models`: name -> version, None while that is not known."""
+    def cache(
+        self, fleet: Fleet, index: KnowledgeIndex, models: Callable[[], Mapping[str, str] | None]
+    ) -> Cache:
+        """The cache of a loaded fleet. `models` returns name -> version, None while one is unknown."""
         ...
 
-    def told(self) -> dict[str, str]:
-        """What an operator should know: a subject to `ok` or what is wrong with it."""
-        ...
-
-
-class RemoteModel(RemoteSpecialist, Protocol):
-    """A specialist in another process that tells of its model."""
-
-    async def facts(self) -> ModelFacts:
-        """What is told of the model. Raises ModelBroken, DeadlineExceeded."""
+    def notices(self) -> dict[str, str]:
+        """For /readyz: a subject -> `ok`, or what is wrong with it, which makes nothing unavailable."""
         ...
 
 
@@ -106,145 +75,107 @@ class RemoteModel(RemoteSpecialist, Protocol):
 class LoadedFleet:
     """Everything a gateway answers from. Immutable: a reload makes another one.
 
-    `notice` is what an operator should know of a reload that failed; the fleet serves on.
+    `notice` is shown on /readyz: why a reload failed, while the fleet serves on.
     """
 
     pipeline: Pipeline
-    dispatcher: Dispatcher
+    placement: Placement
     router: GuardedRouter
     executor: ThreadPoolExecutor
     describe: Callable[[], Awaitable[FleetBody]]
-    notice: str | None = None
     shared: StateProvider | None = None
+    notice: str | None = None
 
     def with_notice(self, notice: str | None) -> LoadedFleet:
         """The same fleet with a notice."""
         return self if notice == self.notice else replace(self, notice=notice)
 
     async def health(self) -> HealthBody:
-        """Whether every model passes its probe, wherever it is; `checks` names each."""
+        """Whether every model passes its probe, wherever it is; `checks` also has what breaks nothing."""
         loop = asyncio.get_running_loop()
-        router, faults = await asyncio.gather(
-            loop.run_in_executor(self.executor, self.router.guard.check), self.dispatcher.faults()
+        router, specialists = await asyncio.gather(
+            loop.run_in_executor(self.executor, self.router.guard.check), self.placement.health()
         )
-        checks = {"router": router, **faults}
-        broken = any(fault is not None for fault in checks.values())
-        told = {name: fault or "ok" for name, fault in checks.items()}
+        models = {"router": router, **specialists}
+        checks = {name: str(health) for name, health in models.items()}
         if self.shared is not None:
-            told |= self.shared.told()  # what is missed there makes nothing unavailable
+            checks |= self.shared.notices()
         if self.notice:
-            told["reload"] = self.notice
-        return HealthBody(status="unavailable" if broken else "ok", checks=told)
+            checks["reload"] = self.notice
+        broken = any(health.fault is not None for health in models.values())
+        return HealthBody(status="unavailable" if broken else "ok", checks=checks)
 
     async def probe(self) -> str | None:
-        """What is wrong with the models in this process by their probes alone, or None."""
+        """Why models of this process fail their probes, or None."""
         loop = asyncio.get_running_loop()
-        faults = [await loop.run_in_executor(self.executor, self.router.guard.probe)]
-        if isinstance(self.dispatcher, ColocatedDispatcher):
-            faults += (await self.dispatcher.probe()).values()
+        router = await loop.run_in_executor(self.executor, self.router.guard.probe)
+        faults = [router, *(await self.placement.probe()).values()]
         return "; ".join(fault for fault in faults if fault) or None
 
 
 def load_pipeline(
     settings: Settings,
-    parts: FleetFactory,
+    factory: FleetFactory,
     executor: ThreadPoolExecutor,
-    remotes: Mapping[str, RemoteModel] | None = None,
+    remotes: Mapping[str, RemoteSpecialist] | None = None,
     shared: StateProvider | None = None,
 ) -> LoadedFleet:
-    """Load what a gateway needs: specialists too, unless they are `remotes`. Blocking: reads models.
+    """Load the router, the replier, and the specialists unless they are `remotes`. Blocking: reads models.
 
     Without `shared` there is no cache, and the sessions are this pipeline's own.
     Raises FleetFault, BundleFault, ModelBroken, SettingsFault.
     """
-    fleet = parts.fleet(settings)
-    model, router_facts = parts.router(settings, fleet)
-    router_facts.measured("router")
+    fleet = factory.fleet(settings)
+    model, router_facts = factory.router(settings, fleet)
+    router_facts.record("router")
     router = GuardedRouter(model)
-    dispatcher: Dispatcher
-    versions: Callable[[], Mapping[str, str] | None]
-    if remotes is None:
-        local = {name: parts.specialist(settings, fleet, name) for name in fleet.domains}
-        for name, (_, told) in local.items():
-            told.measured(name)
-        dispatcher = ColocatedDispatcher(
-            {name: specialist for name, (specialist, _) in local.items()}, executor
-        )
-
-        async def facts() -> dict[str, ModelFacts]:
-            return {name: told for name, (_, told) in local.items()}
-
-        loaded = {"router": router_facts.version} | {name: told.version for name, (_, told) in local.items()}
-        versions = lambda: loaded  # noqa: E731
-    else:
-        dispatcher = SplitDispatcher(
-            remotes,
-            max_waiting=settings.max_queued_requests,
-            lanes=max(settings.specialist_replicas, settings.specialist_max_replicas),
-            knowledge={name: domain.knowledge_digest for name, domain in fleet.domains.items()},
-        )
-
-        async def facts() -> dict[str, ModelFacts]:
-            told = await asyncio.gather(*(remote.facts() for remote in remotes.values()))
-            return dict(zip(remotes, told, strict=True))
-
-        versions = RemoteVersions(router_facts.version, facts)
+    placement = _place(settings, factory, fleet, executor, remotes, router_facts.version)
+    replier = factory.replier(settings, fleet)
+    # Last, since nothing can fail from here on: the shared state then follows this fleet, not the one before.
+    pipeline = Pipeline(
+        router=router,
+        placement=placement,
+        replier=replier,
+        executor=executor,
+        energy=EnergyMeter(settings.core_watts),
+        sessions=shared.sessions(fleet) if shared else _own_sessions(settings),
+        gazetteers=fleet.gazetteers,
+        cache=shared.cache(fleet, placement, placement.versions) if shared else None,
+        check_rate=settings.cache_check_rate,
+    )
 
     async def describe() -> FleetBody:
-        return fleet_body(settings, fleet, router_facts, await facts())
+        return fleet_body(settings, fleet, router_facts, await placement.facts())
 
-    replier = parts.replier(settings, fleet)
-    # Last: from here on nothing can fail, and what is shared follows this fleet and not the one before it.
-    sessions: Sessions
-    cache = None
-    if shared is None:
-        sessions = InMemorySessions(settings.session_ttl_s, settings.sessions_max)
-    else:
-        sessions, cache = shared.sessions(fleet), shared.cache(fleet, dispatcher, versions)
-    pipeline = Pipeline(
-        router,
-        dispatcher,
-        replier,
-        executor,
-        EnergyMeter(settings.core_watts),
-        sessions,
-        fleet.gazetteers,
-        cache,
-        settings.cache_check_rate,
-    )
-    return LoadedFleet(pipeline, dispatcher, router, executor, describe, shared=shared)
+    return LoadedFleet(pipeline, placement, router, executor, describe, shared)
 
 
-class RemoteVersions:
-    """Versions of models in other processes, asked for again every few seconds while they are needed."""
+def _place(
+    settings: Settings,
+    factory: FleetFactory,
+    fleet: Fleet,
+    executor: ThreadPoolExecutor,
+    remotes: Mapping[str, RemoteSpecialist] | None,
+    router_version: str,
+) -> Placement:
+    if remotes is not None:
+        return Split(
+            remotes,
+            max_waiting=settings.max_queued_requests,
+            max_calls=max(settings.specialist_replicas, settings.specialist_max_replicas),
+            knowledge={name: domain.knowledge_digest for name, domain in fleet.domains.items()},
+            router_version=router_version,
+        )
+    specialists: dict[str, SpecialistModel] = {}
+    facts: dict[str, ModelFacts] = {}
+    for name in fleet.domains:
+        specialists[name], facts[name] = factory.specialist(settings, fleet, name)
+        facts[name].record(name)
+    return Colocated(specialists, executor, facts, router_version)
 
-    def __init__(
-        self, router: str, facts: Callable[[], Awaitable[Mapping[str, ModelFacts]]], every_s: float = 2.0
-    ) -> None:
-        self._router = router
-        self._facts = facts
-        self._every_s = every_s
-        self._known: dict[str, str] | None = None
-        self._asked_at = -every_s
-        self._asking: asyncio.Task[None] | None = None
 
-    def __call__(self) -> Mapping[str, str] | None:
-        """Name -> version; None until all have told it."""
-        if self._asking is None and time.monotonic() - self._asked_at >= self._every_s:
-            self._asking = asyncio.get_running_loop().create_task(self._ask())
-        return self._known
-
-    async def _ask(self) -> None:
-        try:
-            told = {name: facts.version for name, facts in (await self._facts()).items()}
-        except SlmfleetError:
-            self._known = None
-        else:
-            known = {"router": self._router, **told}
-            if known != self._known:
-                self._known = known
-        finally:
-            self._asked_at, self._asking = time.monotonic(), None
+def _own_sessions(settings: Settings) -> Sessions:
+    return InMemorySessions(settings.session_ttl_s, settings.sessions_max)
 
 
 def fleet_body(

@@ -1,6 +1,6 @@
-"""One question among others: in a text with several, and after those that came before it.
+"""A question in its conversation: one of several in a text, or a follow-up of earlier turns.
 
-Pure functions around router and specialists; services/pipeline/pipeline.py calls them in their order.
+`Conversation` is what the pipeline calls; the functions below it do the work and keep no state.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from slmfleet.models.contracts import (
     HAND_OFF,
@@ -32,42 +32,63 @@ from slmfleet.router.follow_up import (
     points_at,
 )
 from slmfleet.router.policy import is_confident
+from slmfleet.services.pipeline.guarded_model import TextRouter
 from slmfleet.services.pipeline.sessions import Turn
 
 #: Slots that name a thing which several questions can be about.
 REFERENCES: Final = ("order_id", "invoice_id", "product")
 
-#: A route, and what the specialist made of its text.
+#: A route, and the specialist's reading of its text.
 Read = tuple[Route, Reading]
-
-
-class Router(Protocol):
-    """Decides which specialists read a text."""
-
-    def route(self, text: str) -> Decision:
-        """Where each request in `text` goes. Raises ModelBroken."""
-        ...
-
-    def route_whole(self, text: str) -> Decision:
-        """Where `text` goes, taken for one request. Raises ModelBroken."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """A decision; the turn whose question the text completes, or the passage that it chooses, if it does."""
+    """A decision, with the turn whose question the text completes or the passage that it chooses, if any."""
 
     decision: Decision
     completes: Turn | None = None
     chosen: str | None = None
 
 
+class Conversation:
+    """One text after its earlier `turns`, oldest first. Call `route`, then `understand`, then `remember`."""
+
+    def __init__(self, text: str, turns: Sequence[Turn], gazetteers: Gazetteers) -> None:
+        self._text = text
+        self._turns = turns
+        self._gazetteers = gazetteers
+        self._routed: Routed
+        self._read: list[Read]
+        self._readings: list[Reading]
+
+    def route(self, router: TextRouter) -> Decision:
+        """Where the text goes, given the turns before it. Blocking. Raises ModelBroken."""
+        self._routed = route_in_context(router, self._text, self._turns)
+        return self._routed.decision
+
+    @property
+    def may_offer(self) -> bool:
+        """Whether passages may be offered: not twice in a row, to somebody who is not understood."""
+        return not (self._turns and self._turns[-1].choices)
+
+    def understand(self, read: Sequence[Read]) -> list[Reading]:
+        """The readings of the decision's routes without duplicates, with slot offsets into the text."""
+        self._read = merge_readings(self._routed, read)
+        self._readings = readings_in_query(self._routed, self._text, self._read, self._turns)
+        return self._readings
+
+    def remember(self, parts: Sequence[Part]) -> Turn | None:
+        """The turn to remember, `parts` being the reply's; None when a follow-up could not use it."""
+        return make_turn(self._text, self._read, self._readings, parts, self._gazetteers)
+
+
 def turns_from_history(history: Sequence[str], gazetteers: Gazetteers) -> tuple[Turn, ...]:
-    """Turns from what a client says was said, oldest first."""
+    """Turns from the earlier texts that a client sends along, oldest first."""
     return tuple(Turn(text, _references(exact_slots(text, gazetteers))) for text in history)
 
 
-def route_in_context(router: Router, text: str, turns: Sequence[Turn]) -> Routed:
+def route_in_context(router: TextRouter, text: str, turns: Sequence[Turn]) -> Routed:
     """The decision for `text` after `turns`, oldest first. Raises ModelBroken.
 
     One of the passages that were offered is chosen by its number or its title. A bare reference completes the
@@ -101,13 +122,13 @@ def route_in_context(router: Router, text: str, turns: Sequence[Turn]) -> Routed
 
 
 def merge_readings(routed: Routed, read: Sequence[Read]) -> list[Read]:
-    """`read` without what would be said twice: of equal intents the more confident one.
+    """`read` without duplicates: of equal intents the more confident one.
 
     Equal intents stay apart when both have evidence, but not the same ("express shipping costs ..., and
-    standard shipping ..."), or name different things ("where are #W1 and #W2"). A question that was waited
-    for keeps the intent it had, and a passage that was chosen is the answer.
+    standard shipping ..."), or name different things ("where are #W1 and #W2"). A question that the text
+    completes keeps its intent, and a passage that it chooses is the answer.
     """
-    kept: list[Read] = []
+    merged: list[Read] = []
     for route, reading in read:
         turn = routed.completes
         if turn is not None and turn.model == reading.model:
@@ -115,14 +136,14 @@ def merge_readings(routed: Routed, read: Sequence[Read]) -> list[Read]:
         if routed.chosen is not None:
             passages = (PassageMatch(routed.chosen, 1.0),)
             reading = replace(reading, passages=passages, passage_is_evidence=True, intent_is_sure=False)
-        for index, (other_route, other) in enumerate(kept):
+        for index, (other_route, other) in enumerate(merged):
             if _same(other, reading):
                 better = reading.confidence > other.confidence
                 chosen = (route, reading) if better else (other_route, other)
                 slots = tuple(
                     sorted({*_in_query(other_route, other), *_in_query(route, reading)}, key=_place)
                 )
-                kept[index] = (
+                merged[index] = (
                     chosen[0],
                     replace(
                         chosen[1],
@@ -132,17 +153,17 @@ def merge_readings(routed: Routed, read: Sequence[Read]) -> list[Read]:
                 )
                 break
         else:
-            kept.append((route, reading))
-    return kept
+            merged.append((route, reading))
+    return merged
 
 
 def readings_in_query(
     routed: Routed, text: str, read: Sequence[Read], turns: Sequence[Turn]
 ) -> list[Reading]:
-    """The readings with their slots where they stand in `text`, each given what only others name.
+    """The readings with slot offsets into `text`, each with the references that it inherits.
 
-    What one request of the text names serves those that name nothing of its kind. Then comes what the
-    utterance that a follow-up leans on names, then the newest of `turns` that names any.
+    An order, invoice or product that one request of the text names is inherited by those that name none. Then
+    come those of the utterance that a follow-up leans on, then those of the newest of `turns` that has any.
     """
     placed = [(route, reading, _in_query(route, reading)) for route, reading in read]
     if routed.completes is not None and not any(
@@ -173,7 +194,7 @@ def make_turn(
     parts: Sequence[Part],
     gazetteers: Gazetteers,
 ) -> Turn | None:
-    """What to remember of an answered text; None when it left nothing to go on from.
+    """The turn of an answered text; None when a follow-up could not use it.
 
     Of several parts it is the last that waits for a reference, else the last that offers passages, else the
     last. What any part offers may be chosen, numbers counting through.
@@ -231,6 +252,6 @@ def _place(slot: Slot) -> tuple[int, int, str]:
 
 
 def _bare_number(text: str) -> tuple[Slot, ...]:
-    """A number alone, which only the question before it makes an order's."""
+    """The first number of `text` as an order id: the earlier question makes it one."""
     found = re.search(r"[A-Za-z]{0,3}\d{4,15}", text)
     return () if found is None else (Slot("order_id", normal_order_id(found[0]), *found.span()),)

@@ -1,10 +1,12 @@
-"""A model's guard: whatever a model raises becomes ModelBroken, and is remembered until its probe passes."""
+"""Guards around models: whatever a model raises becomes ModelBroken, and is reported for a while."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
 
 from slmfleet.models.contracts import Decision, Explanation
 from slmfleet.models.errors import ModelBroken
@@ -12,42 +14,61 @@ from slmfleet.models.errors import ModelBroken
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+#: Seconds for which a failed call is reported.
+_REPORT_S: Final = 60.0
+
 
 class Probed(Protocol):
-    """A model that can be asked whether it still works."""
+    """A model with a self-test."""
 
     def probe(self) -> None:
         """Raises ModelBroken when the model cannot answer the question on its card."""
         ...
 
 
-class RouterModel(Probed, Protocol):
-    """A router that can be probed."""
+class TextRouter(Protocol):
+    """Decides which specialists read a text, and can explain it."""
 
     def route(self, text: str) -> Decision:
-        """The decision for `text`. Raises ModelBroken."""
+        """Where each request in `text` goes. Raises ModelBroken."""
         ...
 
     def route_whole(self, text: str) -> Decision:
-        """The decision for `text` as one request. Raises ModelBroken."""
+        """Where `text` goes, taken for one request. Raises ModelBroken."""
         ...
 
     def explain(self, text: str) -> Explanation:
-        """Why `text` as one request goes where it goes. Raises ModelBroken."""
+        """Why `text`, taken for one request, goes where it goes. Raises ModelBroken."""
         ...
 
 
-class HealthLatch:
-    """Calls one model. Thread-safe in that each outcome is stored in one assignment.
+class RouterModel(TextRouter, Probed, Protocol):
+    """A router that is loaded."""
 
-    A probe and a failed call are different news: one odd text can make a healthy model raise, and must not
-    get a replica restarted. So `probe` tells of the model alone, and `check` also of failed calls.
+
+@dataclass(frozen=True, slots=True)
+class ModelHealth:
+    """`fault` is why the model fails its probe, `failed_call` a call of the last minute that failed, or None.
+
+    One odd text can make a healthy model raise, so a failed call is reported and makes nothing unavailable.
     """
 
-    def __init__(self, name: str, model: Probed) -> None:
+    fault: str | None = None
+    failed_call: str | None = None
+
+    def __str__(self) -> str:
+        return self.fault or self.failed_call or "ok"
+
+
+class HealthLatch:
+    """Calls one model and remembers its last failed call. Thread-safe: each outcome is one assignment."""
+
+    def __init__(self, name: str, model: Probed, clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
         self._model = model
-        self._failed: str | None = None
+        self._clock = clock
+        #: Message and time of the last failed call.
+        self._failed: tuple[str, float] | None = None
 
     def call(self, function: Callable[[str], T], text: str) -> T:
         """`function(text)`, a method of the model. Raises ModelBroken, whatever the model raised."""
@@ -55,15 +76,15 @@ class HealthLatch:
             return function(text)
         except ModelBroken as error:
             log.error("%s: %s", self._name, error)
-            self._failed = str(error)
+            self._failed = str(error), self._clock()
             raise
         except Exception as error:
             log.exception("%s raised while reading", self._name)
-            self._failed = f"{self._name} could not read a question that it was asked"
+            self._failed = f"{self._name} could not read a question that it was asked", self._clock()
             raise ModelBroken(f"{self._name} could not read this question") from error
 
     def probe(self) -> str | None:
-        """What is wrong with the model, or None. Blocking: one forward pass."""
+        """Why the model fails its probe, or None. Blocking: one forward pass."""
         try:
             self._model.probe()
         except ModelBroken as error:
@@ -73,13 +94,11 @@ class HealthLatch:
             return f"{self._name} cannot be probed"
         return None
 
-    def check(self) -> str | None:
-        """As `probe`, or the last failed call since a probe passed: it is told once, then forgiven."""
+    def check(self) -> ModelHealth:
+        """The probe, and the last failed call while it is recent. Changes nothing. Blocking."""
         failed = self._failed
-        fault = self.probe()
-        if fault is None:
-            self._failed = None
-        return fault or failed
+        recent = failed is not None and self._clock() - failed[1] < _REPORT_S
+        return ModelHealth(self.probe(), failed[0] if failed is not None and recent else None)
 
 
 class GuardedRouter:

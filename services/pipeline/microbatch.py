@@ -1,4 +1,4 @@
-"""The adaptive collector: texts for one specialist travel together while a call is under way.
+"""Adaptive micro-batching: texts for one specialist travel together while a call is under way.
 
 A hop to another process costs more than reading a text (2.4 ms against 1-2 ms), and a fixed waiting window
 slows down the single caller. So nothing ever waits for company: a text leaves at once unless a call is in
@@ -20,24 +20,24 @@ _Waiter = tuple[Text, "asyncio.Future[Result]"]
 
 
 class MicroBatcher(Generic[Text, Result]):
-    """Turns single reads into calls of at most `cap` texts, at most `lanes` calls at a time.
+    """Turns single reads into calls of at most `max_batch` texts, at most `max_calls` calls at a time.
 
-    A text may be a string or say more of what is asked. `call` returns one result a text, in order.
-    `max_waiting` texts may wait; one more is refused.
-    `lanes` is for a specialist of several replicas: with one call at a time only one of them would work.
+    `call` returns one result a text, in order; a text may be any object. `max_waiting` texts may wait, one
+    more is refused. `max_calls` is for a specialist of several replicas: with one call at a time only one of
+    them would work.
     """
 
     def __init__(
         self,
         call: Callable[[list[Text]], Awaitable[list[Result]]],
-        cap: int = 64,
+        max_batch: int = 64,
         max_waiting: int = 1_024,
-        lanes: int = 1,
+        max_calls: int = 1,
     ) -> None:
         self._call = call
-        self._cap = cap
+        self._max_batch = max_batch
         self._max_waiting = max_waiting
-        self._lanes = lanes
+        self._max_calls = max_calls
         self._waiting: deque[_Waiter[Text, Result]] = deque()
         self._in_flight: set[asyncio.Task[None]] = set()
 
@@ -57,9 +57,9 @@ class MicroBatcher(Generic[Text, Result]):
         self._waiting = deque(waiter for waiter in self._waiting if not waiter[1].done())
 
     def _send(self) -> None:
-        while self._waiting and len(self._in_flight) < self._lanes:
+        while self._waiting and len(self._in_flight) < self._max_calls:
             batch: list[_Waiter[Text, Result]] = []
-            while self._waiting and len(batch) < self._cap:
+            while self._waiting and len(batch) < self._max_batch:
                 waiter = self._waiting.popleft()
                 if not waiter[1].done():
                     batch.append(waiter)

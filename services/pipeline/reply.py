@@ -1,4 +1,4 @@
-"""Decides and words the answer from readings, policy and records. Nothing is said without evidence."""
+"""Decides and words the answer from readings, policy and records. Every answer has evidence."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from slmfleet.models.contracts import (
     HAND_OFF,
     OUT_OF_SCOPE,
-    Answer,
     Decision,
     Evidence,
     Part,
     Reading,
+    Reply,
     Status,
 )
 from slmfleet.models.fleet.config import Domain, Fleet, Intent
 from slmfleet.models.fleet.reply_facts import placeholders
+from slmfleet.models.question import Query
 from slmfleet.models.text.grounding import numbers, ungrounded
-from slmfleet.services.pipeline.pipeline import Query
 from slmfleet.services.records.store import Records
 from slmfleet.services.records.wording import (
     customer_facts,
@@ -39,54 +39,54 @@ _PRECEDENCE: tuple[Status, ...] = (
 Verdict = tuple[Status, str, tuple[Evidence, ...]]
 
 
-class Replier:
-    """Words answers for one fleet over its records."""
+class PolicyReplier:
+    """The replier of one fleet, over its policies and `records`."""
 
     def __init__(self, fleet: Fleet, records: Records) -> None:
         self._fleet = fleet
         self._records = records
         config = fleet.config
-        said = {"retailer": config.retailer, "phone": config.support.phone, "hours": config.support.hours}
+        support = {"retailer": config.retailer, "phone": config.support.phone, "hours": config.support.hours}
         self._wording = {
-            name: _filled(sentence, said) for name, sentence in config.wording.model_dump().items()
+            name: _filled(sentence, support) for name, sentence in config.wording.model_dump().items()
         }
 
-    def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Answer:
+    def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Reply:
         """The answer: one part for each reading, or the words for a hand-off or what is out of scope.
 
-        Of several parts each keeps its own text, status and evidence. The whole says what was answered or is
-        asked back, in order, then once that a person takes the rest; its status is the one that asks most of
-        the customer, so that nothing is taken for finished while a part of it waits.
+        Of several parts each keeps its own text, status and evidence. The whole has the texts of those that
+        are answered or ask back, in order, then once that a person takes the rest; its status is the one that
+        asks most of the customer, so that nothing is taken for finished while a part of it waits.
         """
         if decision.abstained:
             return self._unsure(readings)
         if not readings:
             domain = decision.routes[0].domain
             if domain == OUT_OF_SCOPE:
-                return Answer("out_of_scope", self._wording["out_of_scope"])
-            return Answer("handed_off", self._wording["handed_off" if domain == HAND_OFF else "no_evidence"])
+                return Reply("out_of_scope", self._wording["out_of_scope"])
+            return Reply("handed_off", self._wording["handed_off" if domain == HAND_OFF else "no_evidence"])
         parts = tuple(self._part(query, reading) for reading in readings)
         statuses: list[Status] = [part.status for part in parts]
-        said = [part.text for part in parts if part.status != "handed_off"]
+        texts = [part.text for part in parts if part.status != "handed_off"]
         handed = [part.text for part in parts if part.status == "handed_off"]
         if any(route.domain == HAND_OFF for route in decision.routes):
             statuses.append("handed_off")
             handed.append(self._wording["handed_off"])
         if self._wording["handed_off"] in handed:
             handed = [self._wording["handed_off"]]
-        elif handed and said:
+        elif handed and texts:
             # "I don't have an answer to that" would be read as about what has just been answered.
             handed = [self._wording["rest_handed_off"]]
         status = min(statuses, key=_PRECEDENCE.index)
-        return Answer(status, "\n\n".join(dict.fromkeys([*said, *handed])), parts)
+        return Reply(status, "\n\n".join(dict.fromkeys([*texts, *handed])), parts)
 
-    def _unsure(self, readings: Sequence[Reading]) -> Answer:
-        """The answer to what the router is not sure of: an offer at most, whatever the readings say."""
+    def _unsure(self, readings: Sequence[Reading]) -> Reply:
+        """The reply where the router abstained: an offer of passages at most, whatever the readings say."""
         parts = [_part(one, self._offered(one, self._fleet.domains[one.domain])) for one in readings]
         offers = tuple(part for part in parts if part.status == "needs_input")
         if not offers:
-            return Answer("handed_off", self._wording["unsure"])
-        return Answer("needs_input", "\n\n".join(part.text for part in offers), offers)
+            return Reply("handed_off", self._wording["unsure"])
+        return Reply("needs_input", "\n\n".join(part.text for part in offers), offers)
 
     def _part(self, query: Query, reading: Reading) -> Part:
         domain = self._fleet.domains[reading.domain]
@@ -102,7 +102,7 @@ class Replier:
             if verdict is not None:
                 return verdict
         if reading.passage_is_evidence:
-            # Knowledge may have changed since it was read: a passage that is gone says nothing any more.
+            # Knowledge may have changed since it was read: a passage that is gone is no evidence.
             passage = domain.passage_by_id.get(reading.passages[0].passage_id)
             if passage is not None:
                 return "answered", passage.text, (_quoted(domain, passage.id),)
@@ -119,7 +119,7 @@ class Replier:
         return "needs_input", _filled(self._wording["needs_choice"], {"choices": choices}), tuple(evidence)
 
     def _from_records(self, query: Query, reading: Reading, domain: Domain, intent: Intent) -> Verdict | None:
-        """What the records say; None when they are not needed and the customer named none."""
+        """The verdict from the records; None when they are not needed and the customer named none."""
         if intent.record == "product":
             return self._from_product(reading, domain, intent)
         named = _named(reading, "order_id", intent)
@@ -139,9 +139,9 @@ class Replier:
             if not recent:
                 return "needs_input", self._wording["no_orders"], ()
             if len(recent) > 1:
-                told = spoken_orders(recent)
-                text = _filled(self._wording["needs_order"], {"orders": told})
-                return "needs_input", text, (Evidence("record", "recent_orders", told),)
+                orders_text = spoken_orders(recent)
+                text = _filled(self._wording["needs_order"], {"orders": orders_text})
+                return "needs_input", text, (Evidence("record", "recent_orders", orders_text),)
             orders = [recent[0]]
         texts: list[str] = []
         evidence: list[Evidence] = []
@@ -155,11 +155,11 @@ class Replier:
                 continue
             template = situation_template(intent.reply, order_situation(order, today, days))
             facts = order_facts(order, today, days)
-            status, text, stands_on = _worded(domain, intent, template, facts, order.order_id)
+            status, text, used = _worded(domain, intent, template, facts, order.order_id)
             if status == "handed_off":
                 return "handed_off", self._wording["no_evidence"], ()
             texts.append(text)
-            evidence += stands_on
+            evidence += used
         return ("needs_input" if missing else "answered"), " ".join(texts), tuple(evidence)
 
     def _from_customer(self, customer_id: str, domain: Domain, intent: Intent) -> Verdict:
@@ -194,7 +194,7 @@ def _part(reading: Reading, verdict: Verdict) -> Part:
 
 
 def _named(reading: Reading, name: str, intent: Intent) -> list[str]:
-    """The things of this kind that the question is about: its own, or else those it inherits."""
+    """Values of the reading's own slots `name`, or else of those that it inherits."""
     own = dict.fromkeys(slot.value for slot in reading.slots if slot.name == name)
     required = intent.record_use == "required"
     inherited_slots = dict.fromkeys(
@@ -215,7 +215,7 @@ def _quoted(domain: Domain, passage_id: str) -> Evidence:
 
 
 def _worded(domain: Domain, intent: Intent, template: str, facts: Mapping[str, str], ref: str) -> Verdict:
-    """A record reply with what it stands on; handed_off when a number of it stands on nothing."""
+    """A record reply with its evidence; handed_off when a number of it has none."""
     names = placeholders(template)
     rules = {name: rule for name, rule in domain.config.rules.items() if name in names}
     text = template.format_map({**facts, **{name: f"{rule.value:g}" for name, rule in rules.items()}})
@@ -227,7 +227,7 @@ def _worded(domain: Domain, intent: Intent, template: str, facts: Mapping[str, s
     ]
     missing = ungrounded(text, (one.quote for one in evidence))
     for passage_id in intent.passages:
-        # A number written into the template itself stands on the policy that says so.
+        # A number written into the template itself has the policy that contains it as evidence.
         if missing & numbers(domain.passage_by_id[passage_id].text):
             evidence.append(_quoted(domain, passage_id))
             missing = ungrounded(text, (one.quote for one in evidence))

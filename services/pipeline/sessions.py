@@ -1,7 +1,7 @@
-"""What a customer and the fleet said a moment ago, so that "can I cancel it?" is understood.
+"""The last turns of a conversation, so that "can I cancel it?" is understood.
 
-A session is known by its customer and its id together: the same id of another customer, or of nobody, is
-another session. Little is kept: of each turn the request that was read and the references in it.
+A session is identified by its customer and its id together: the same id of another customer, or without one,
+is another session. Of each turn only the request that was read and the references in it are stored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from slmfleet.models.contracts import ModelVersion
 
-#: Turns kept of a session, the newest.
+#: Turns stored of a session, the newest.
 MAX_TURNS: Final = 5
 
 
@@ -22,9 +22,9 @@ MAX_TURNS: Final = 5
 class Turn:
     """One question as it was understood. `text` is the request that a follow-up leans on.
 
-    `routed` and `confidence` are the router's and the specialist's. `waits`: the answer asked for an order or
+    `routed` and `confidence` are the router's and the specialist's. `waits`: the answer requested an order or
     a product. `choices`: the passages that it offered, (domain/id, title). `references` are (slot name,
-    value). A turn that no specialist read has only references, one that a client tells of (`history`) only
+    value). A turn that no specialist read has only references, one from a client's `history` only
     text and references.
     """
 
@@ -57,7 +57,7 @@ class Turn:
 
 
 class Sessions(Protocol):
-    """Keeps turns for a while. `customer` is the verified one, or None."""
+    """Stores turns for a limited time. `customer` is the verified one, or None."""
 
     async def turns(self, customer: str | None, session_id: str) -> tuple[Turn, ...]:
         """The last turns of the session, oldest first; none when it is new, or too old."""
@@ -69,8 +69,8 @@ class Sessions(Protocol):
 
 
 class InMemorySessions:
-    """Sessions in this process: at most `limit`, those of the oldest last turn forgotten first, each kept for
-    `ttl_s` seconds after it.
+    """Sessions in this process: at most `limit`, least recently used evicted first, each for `ttl_s` seconds
+    after its last turn.
 
     Every gateway replica has its own; services/state/redis_sessions.py has those that replicas share.
     """
@@ -79,26 +79,26 @@ class InMemorySessions:
         self._ttl_s = ttl_s
         self._limit = limit
         self._clock = clock
-        self._held: OrderedDict[tuple[str, str], tuple[float, tuple[Turn, ...]]] = OrderedDict()
+        self._sessions: OrderedDict[tuple[str, str], tuple[float, tuple[Turn, ...]]] = OrderedDict()
 
     async def turns(self, customer: str | None, session_id: str) -> tuple[Turn, ...]:
         """The last turns of the session, oldest first; none when it is new, or too old."""
-        said_at, turns = self._held.get(_key(customer, session_id), (0.0, ()))
-        return turns if turns and self._clock() - said_at <= self._ttl_s else ()
+        stored_at, turns = self._sessions.get(_key(customer, session_id), (0.0, ()))
+        return turns if turns and self._clock() - stored_at <= self._ttl_s else ()
 
     async def remember(self, customer: str | None, session_id: str, turn: Turn) -> None:
-        """Add a turn to the session, and forget those whose time is over."""
+        """Add a turn to the session, and evict the sessions that are too old or too many."""
         turns = (*await self.turns(customer, session_id), turn)[-MAX_TURNS:]
         now = self._clock()
         key = _key(customer, session_id)
-        self._held[key] = (now, turns)
-        self._held.move_to_end(key)
-        # Ordered by their last turn, so the first one that is young enough ends the search.
-        while len(self._held) > self._limit or now - next(iter(self._held.values()))[0] > self._ttl_s:
-            self._held.popitem(last=False)
+        self._sessions[key] = (now, turns)
+        self._sessions.move_to_end(key)
+        # Ordered by last turn, so the first session that is young enough ends the loop.
+        while len(self._sessions) > self._limit or now - next(iter(self._sessions.values()))[0] > self._ttl_s:
+            self._sessions.popitem(last=False)
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._sessions)
 
 
 def _key(customer: str | None, session_id: str) -> tuple[str, str]:

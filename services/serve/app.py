@@ -7,6 +7,7 @@ annotation as a class, which is why this module does without postponed annotatio
 import contextlib
 import io
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
 from slmfleet.services.pipeline.assembly import FleetFactory
-from slmfleet.services.pipeline.default_parts import DefaultFactory
+from slmfleet.services.pipeline.default_factory import DefaultFactory
 from slmfleet.services.serve.deployments import GatewayReplica, SpecialistReplica, UserConfig
 from slmfleet.services.settings import Settings, require_keys_off_loopback
 
@@ -38,38 +39,33 @@ RAY_FAILURES = (RayError, RayServeException, RuntimeError)
 
 
 def build_app(
-    settings: Settings, parts: FleetFactory | None = None, health_check_period_s: float = 10.0
+    settings: Settings,
+    factory: FleetFactory | None = None,
+    health_check_period_s: float = 10.0,
+    domains: Sequence[str] | None = None,
 ) -> serve.Application:
-    """The application for `settings`, from the shipped parts unless told otherwise.
+    """The application for `settings`, from `factory` (default: DefaultFactory).
 
+    `domains` are those of a fleet that is checked already; without them it is loaded here to check it.
     Placement `split` gives a deployment `specialist-<domain>` for each domain of the fleet, which a Serve
     config may scale one by one; `specialist_max_replicas` must then be at least the largest maximum.
     A Serve config that gives the deployments another `user_config: {revision: ...}` makes every replica load
     its bundles anew without a restart.
     Raises FleetFault, and SettingsFault when customer tokens cannot be verified.
     """
-    parts = parts or DefaultFactory()
-    parts.customer_of(settings)  # makes the secret once, before several replicas look for it
-    fleet = parts.fleet(settings)
-    everywhere = {
-        "user_config": UserConfig(revision="0"),
-        "ray_actor_options": {"num_cpus": _REPLICA_CPUS},
-        "health_check_period_s": health_check_period_s,
-        "health_check_timeout_s": 10.0,
-        "graceful_shutdown_wait_loop_s": 0.1,
-        "graceful_shutdown_timeout_s": settings.request_timeout_s + 5,
-        "max_constructor_retry_count": 2,
-        "max_surge_percent": 100,  # a new version starts before the old one stops
-        "logging_config": LoggingConfig(enable_access_log=False),
-    }
+    factory = factory or DefaultFactory()
+    factory.customer_of(settings)  # makes the secret once, before several replicas look for it
+    if domains is None:
+        domains = [*factory.fleet(settings).domains]
+    everywhere = _everywhere(settings, health_check_period_s)
     remotes = None
     if settings.placement == "split":
         specialist = serve.deployment(
             SpecialistReplica, **_scale(settings), max_ongoing_requests=_SLACK, **everywhere
         )
         remotes = {
-            domain: specialist.options(name=f"specialist-{domain}").bind(settings, parts, domain)
-            for domain in fleet.domains
+            domain: specialist.options(name=f"specialist-{domain}").bind(settings, factory, domain)
+            for domain in domains
         }
     gateway = serve.deployment(
         serve.ingress()(GatewayReplica),
@@ -81,7 +77,22 @@ def build_app(
         backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
         **everywhere,
     )
-    return gateway.bind(settings, parts, remotes)
+    return gateway.bind(settings, factory, remotes)
+
+
+def _everywhere(settings: Settings, health_check_period_s: float) -> dict[str, Any]:
+    """Options of every deployment."""
+    return {
+        "user_config": UserConfig(revision="0"),
+        "ray_actor_options": {"num_cpus": _REPLICA_CPUS},
+        "health_check_period_s": health_check_period_s,
+        "health_check_timeout_s": 10.0,
+        "graceful_shutdown_wait_loop_s": 0.1,
+        "graceful_shutdown_timeout_s": settings.request_timeout_s + 5,
+        "max_constructor_retry_count": 2,
+        "max_surge_percent": 100,  # a new version starts before the old one stops
+        "logging_config": LoggingConfig(enable_access_log=False),
+    }
 
 
 def _scale(settings: Settings) -> dict[str, Any]:
@@ -126,10 +137,12 @@ def start(settings: Settings, metrics_port: int) -> Path:
     return Path(context.address_info["session_dir"]) / "logs"
 
 
-def run(settings: Settings, parts: FleetFactory | None = None) -> str | None:
-    """Deploy and wait. Returns None once it serves, else the deployments' own words on why it does not."""
+def run(
+    settings: Settings, factory: FleetFactory | None = None, domains: Sequence[str] | None = None
+) -> str | None:
+    """Deploy and wait. Returns None once it serves, else the messages of the deployments that do not."""
     try:
-        serve.run(build_app(settings, parts), name=_APP)
+        serve.run(build_app(settings, factory, domains=domains), name=_APP)
     except RuntimeError:
         status = serve.status().applications[_APP]
         return "\n".join(it.message for it in status.deployments.values() if it.message) or status.message
@@ -138,7 +151,7 @@ def run(settings: Settings, parts: FleetFactory | None = None) -> str | None:
 
 def stop() -> None:
     """Finish what is in flight, then stop Serve and the cluster, whatever of them still lives."""
-    # Ray tells the end of Serve's own controller as a failed task, on stdout.
+    # Ray prints the end of Serve's own controller as a failed task, on stdout.
     with contextlib.redirect_stdout(io.StringIO()):
         try:
             if ray.is_initialized():

@@ -19,8 +19,10 @@ from ray.serve.handle import DeploymentHandle
 from slmfleet.models.contracts import Reading
 from slmfleet.models.errors import DeadlineExceeded, ModelBroken, Overloaded
 from slmfleet.services.gateway.app import Gateway
-from slmfleet.services.pipeline.assembly import FleetFactory, LoadedFleet, ModelFacts, load_pipeline
-from slmfleet.services.pipeline.dispatch import GuardedSpecialist, SpecialistRequest
+from slmfleet.services.pipeline.assembly import FleetFactory, LoadedFleet, load_pipeline
+from slmfleet.services.pipeline.guarded_model import ModelHealth
+from slmfleet.services.pipeline.guarded_specialist import GuardedSpecialist, SpecialistRequest
+from slmfleet.services.pipeline.placement import ModelFacts
 from slmfleet.services.serve.hedge import hedged
 from slmfleet.services.serve.hot_reload import Reloadable
 from slmfleet.services.settings import Settings
@@ -30,12 +32,12 @@ from slmfleet.services.telemetry import logs, metrics, ray_export, tracing
 
 Result = TypeVar("Result")
 #: Far above what a read takes, far below what a customer waits.
-_ASK_AGAIN_AFTER_S = 0.5
+_HEDGE_AFTER_S = 0.5
 log = logging.getLogger(__name__)
 
 
 class UserConfig(TypedDict):
-    """What a new `user_config` announces: another `revision` makes every replica load its bundles anew."""
+    """Ray Serve's user_config: another `revision` makes every replica load its bundles anew."""
 
     revision: str
 
@@ -44,30 +46,30 @@ class GatewayReplica:
     """The ingress: HTTP, router and reply, and the specialists too unless they are `remotes`."""
 
     def __init__(
-        self, settings: Settings, parts: FleetFactory, remotes: Mapping[str, DeploymentHandle] | None = None
+        self, settings: Settings, factory: FleetFactory, remotes: Mapping[str, DeploymentHandle] | None = None
     ) -> None:
         """Loads at once. Raises FleetFault, BundleFault, ModelBroken, SettingsFault."""
         _observe(settings, "gateway")
-        _tell_prices(settings)
+        _set_price_metrics(settings)
         self._settings = settings
-        self._parts = parts
+        self._factory = factory
         self._executor = ThreadPoolExecutor(_cores(), thread_name_prefix="models")
         self._remotes = None
         if remotes is not None:
             self._remotes = {
-                domain: AcrossRay(domain, handle, settings.request_timeout_s)
+                domain: RaySpecialist(domain, handle, settings.request_timeout_s)
                 for domain, handle in remotes.items()
             }
         self._shared = SharedState(settings)
         self._current: Reloadable[LoadedFleet] = Reloadable(self._load)
 
     def _load(self) -> LoadedFleet:
-        return load_pipeline(self._settings, self._parts, self._executor, self._remotes, self._shared)
+        return load_pipeline(self._settings, self._factory, self._executor, self._remotes, self._shared)
 
     def __serve_build_asgi_app__(self) -> Gateway:
         """The ASGI application, made inside the replica: one made outside would be pickled by value."""
-        customer_of = self._parts.customer_of(self._settings)
-        check_key = self._parts.check_key(self._settings)
+        customer_of = self._factory.customer_of(self._settings)
+        check_key = self._factory.check_key(self._settings)
         return Gateway(self._settings, self._loaded, customer_of, check_key)
 
     def _loaded(self) -> LoadedFleet:
@@ -89,11 +91,11 @@ class GatewayReplica:
 class SpecialistReplica:
     """One domain's specialist in a process of its own."""
 
-    def __init__(self, settings: Settings, parts: FleetFactory, domain: str) -> None:
+    def __init__(self, settings: Settings, factory: FleetFactory, domain: str) -> None:
         """Loads at once. Raises FleetFault, BundleFault, ModelBroken, SettingsFault."""
         _observe(settings, f"specialist-{domain}")
         self._settings = settings
-        self._parts = parts
+        self._factory = factory
         self._domain = domain
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._current: Reloadable[tuple[GuardedSpecialist, ModelFacts, KnowledgeFollower]] = Reloadable(
@@ -101,29 +103,29 @@ class SpecialistReplica:
         )
 
     def _load(self) -> tuple[GuardedSpecialist, ModelFacts, KnowledgeFollower]:
-        fleet = self._parts.fleet(self._settings)
-        specialist, facts = self._parts.specialist(self._settings, fleet, self._domain)
-        facts.measured(self._domain)
+        fleet = self._factory.fleet(self._settings)
+        specialist, facts = self._factory.specialist(self._settings, fleet, self._domain)
+        facts.record(self._domain)
         guarded = GuardedSpecialist(self._domain, specialist)
         return guarded, facts, KnowledgeFollower(fleet, self._domain, guarded)
 
     async def read_all(self, questions: list[SpecialistRequest]) -> list[Reading | ModelBroken]:
         """One outcome a question, in order."""
-        specialist, _, following = self._current.value
+        specialist, _, follower = self._current.value
 
         def read() -> list[Reading | ModelBroken]:
-            following.follow(questions[-1].knowledge)
+            follower.follow(questions[-1].knowledge)
             return specialist.read_all(questions)
 
         return await asyncio.get_running_loop().run_in_executor(self._executor, read)
 
-    async def check(self) -> str | None:
-        """What is wrong: the probe, or a read that failed since the last good probe."""
+    async def check(self) -> ModelHealth:
+        """The model's probe and recent failed call."""
         specialist, _, _ = self._current.value
         return await asyncio.get_running_loop().run_in_executor(self._executor, specialist.guard.check)
 
     async def facts(self) -> ModelFacts:
-        """What is told of the model."""
+        """Facts of the loaded model."""
         return self._current.value[1]
 
     async def reconfigure(self, user_config: UserConfig) -> None:
@@ -139,12 +141,11 @@ class SpecialistReplica:
             raise ModelBroken(fault)
 
 
-class AcrossRay:
+class RaySpecialist:
     """A specialist behind a deployment handle; whatever Ray raises becomes one of our own errors.
 
-    A replica that is lost, or says nothing, is not waited for: another is asked the same. `timeout_s` bounds
-    that: a specialist without a running replica would otherwise be waited for without end, and hold up
-    everyone who asks after.
+    A replica that is lost or silent is not waited for: the call is repeated at another. `timeout_s` bounds
+    that: a specialist without a running replica would otherwise hold up every caller without end.
     """
 
     def __init__(self, domain: str, handle: DeploymentHandle, timeout_s: float) -> None:
@@ -154,25 +155,25 @@ class AcrossRay:
 
     async def read_all(self, questions: list[SpecialistRequest]) -> list[Reading | ModelBroken]:
         """One outcome a question. Raises ModelBroken, Overloaded, DeadlineExceeded."""
-        outcomes: list[Reading | ModelBroken] = await self._answer(
+        outcomes: list[Reading | ModelBroken] = await self._call(
             lambda: self._handle.read_all.remote(questions)
         )
         return outcomes
 
-    async def check(self) -> str | None:
-        """What is wrong with the specialist, or None. Raises as `read_all` does."""
-        fault: str | None = await self._answer(self._handle.check.remote)
-        return fault
+    async def check(self) -> ModelHealth:
+        """The specialist's probe and recent failed call. Raises as `read_all` does."""
+        health: ModelHealth = await self._call(self._handle.check.remote)
+        return health
 
     async def facts(self) -> ModelFacts:
-        """What is told of the model. Raises as `read_all` does."""
-        facts: ModelFacts = await self._answer(self._handle.facts.remote)
+        """Facts of the specialist's model. Raises as `read_all` does."""
+        facts: ModelFacts = await self._call(self._handle.facts.remote)
         return facts
 
-    async def _answer(self, ask: Callable[[], Awaitable[Result]]) -> Result:
+    async def _call(self, ask: Callable[[], Awaitable[Result]]) -> Result:
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await hedged(ask, _ASK_AGAIN_AFTER_S, (RayActorError,))
+                return await hedged(ask, _HEDGE_AFTER_S, (RayActorError,))
         except TimeoutError:
             message = f"the {self._domain} specialist did not answer within {self._timeout_s:g} s"
             raise DeadlineExceeded(message) from None
@@ -191,7 +192,7 @@ def _observe(settings: Settings, process: str) -> None:
         ray_export.bind_to_ray(settings.metrics_interval_s)
 
 
-def _tell_prices(settings: Settings) -> None:
+def _set_price_metrics(settings: Settings) -> None:
     prices = {
         "core_hour": settings.price_core_hour,
         "gib_hour": settings.price_gib_hour,

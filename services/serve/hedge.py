@@ -1,6 +1,6 @@
-"""Asking again, elsewhere, while who was asked says nothing: a lost node sends no word that it is lost.
+"""Hedged calls: a call without a result is repeated at another replica, since a lost node sends no error.
 
-After Dean and Barroso, "The Tail at Scale" (2013). Only for questions that may be answered twice.
+After Dean and Barroso, "The Tail at Scale" (2013). Only for calls that may be carried out twice.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-#: How long who is gone is not asked again at once, in which others learn of it.
+#: Pause after a replica turned out to be gone, in which Ray learns of it.
 _PAUSE_S = 0.1
 
 
 async def hedged(
-    ask: Callable[[], Awaitable[Result]], after_s: float, gone: tuple[type[Exception], ...]
+    call: Callable[[], Awaitable[Result]], after_s: float, gone: tuple[type[Exception], ...]
 ) -> Result:
-    """The first answer to `ask`, which is asked again after `after_s`, then after twice as long, and so on.
+    """The first result of `call`, which is repeated after `after_s`, then after twice as long, and so on.
 
-    An answerer that turns out to be `gone` is nobody's answer; whatever else `ask` raises is. Goes on until
-    it is cancelled: the caller has the deadline.
+    An error of the types `gone` is no result; any other error is raised. Goes on until it is cancelled: the
+    caller has the deadline.
     """
-    asked: set[asyncio.Future[Result]] = set()
+    pending: set[asyncio.Future[Result]] = set()
     try:
         while True:
-            asked.add(asyncio.ensure_future(ask()))
-            done, asked = await asyncio.wait(asked, timeout=after_s, return_when=asyncio.FIRST_COMPLETED)
-            answers = [one for one in done if not isinstance(one.exception(), gone)]
-            if answers:
-                return answers[0].result()
+            pending.add(asyncio.ensure_future(call()))
+            done, pending = await asyncio.wait(pending, timeout=after_s, return_when=asyncio.FIRST_COMPLETED)
+            results = [one for one in done if not isinstance(one.exception(), gone)]
+            if results:
+                return results[0].result()
             if done:
                 await asyncio.sleep(_PAUSE_S)
             else:
                 after_s *= 2
     finally:
-        for one in asked:
+        for one in pending:
             one.cancel()

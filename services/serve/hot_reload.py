@@ -1,4 +1,4 @@
-"""The one reference to what is loaded, swapped whole when a new revision is announced."""
+"""Hot reload: the one reference to what is loaded, replaced whole when a new revision is announced."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ log = logging.getLogger(__name__)
 
 
 class Reloadable(Generic[Loaded]):
-    """What a replica has loaded now. A request takes `value` once and keeps it to its end.
+    """A value that is loaded again for another revision. A request reads `value` once and uses it to its end.
 
-    `notice` says what came of the last announcement when it could not be loaded: raising instead would make
-    Ray Serve replace a replica that works by one that cannot start.
+    `notice` is set while the last revision cannot be loaded and `value` is the one before it: raising instead
+    would make Ray Serve replace a working replica by one that cannot start.
     """
 
     def __init__(self, load: Callable[[], Loaded]) -> None:
-        """Loads at once. Raises whatever `load` raises."""
+        """Calls `load` at once. Raises whatever it raises."""
         self._load = load
         self._revision: str | None = None
         self.value = load()
         self.notice: str | None = None
 
     async def announce(self, revision: str) -> None:
-        """Load anew for another `revision`.
+        """Load again if `revision` is another one. A SlmfleetError of `load` becomes the notice.
 
         The first announcement names what was just loaded. Ray Serve repeats the last one whenever a
         replica's rank changes, which is no reason to load again.

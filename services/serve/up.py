@@ -25,6 +25,7 @@ from slmfleet.services.embedded.configuration import Name
 from slmfleet.services.embedded.ports import free_ports
 from slmfleet.services.embedded.supervisor import embedded_valkeys
 from slmfleet.services.pipeline.assembly import FleetFactory
+from slmfleet.services.pipeline.default_factory import DefaultFactory
 from slmfleet.services.schemas import DomainBody, FleetBody, RouterBody
 from slmfleet.services.settings import Settings, set_ray_environment
 
@@ -34,33 +35,33 @@ _OWN_ERROR = re.compile(r"slmfleet\.models\.errors\.\w+: (.+)")
 
 
 def serve_fleet(
-    settings: Settings, tell: Callable[[str], None] = print, parts: FleetFactory | None = None
+    settings: Settings, report: Callable[[str], None] = print, factory: FleetFactory | None = None
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what is in flight. `tell` hears what is loaded, by line.
+    """Serve until SIGINT or SIGTERM, then finish what is in flight. `report` gets each line of status.
 
     Raises SettingsFault when the port is taken, FleetFault for a wrong configuration, BundleFault when a
     model cannot be loaded, ModelBroken when the fleet does not become ready, Unreachable when Ray fails.
     """
-    _require_free(settings.host, settings.port, "choose another port")
-    for name in ("metrics_port", "haproxy_metrics_port"):
-        if port := getattr(settings, name):
-            _require_free("127.0.0.1", port, f"choose another SLMFLEET_{name.upper()} (0: any)")
+    _require_free_ports(settings)
+    factory = factory or DefaultFactory()
+    # Raises for faults of the folder, before anything is started.
+    domains = [*factory.fleet(settings).domains]
     metrics_port = settings.metrics_port or free_ports(1)[0]
     haproxy_port = settings.haproxy_metrics_port or free_ports(1)[0]
     with (
         cluster_environment(haproxy_port) as environment,
         _signals() as stopped,
-        _with_servers(settings, tell) as settings,
+        _with_servers(settings, report) as settings,
     ):
         set_ray_environment(**environment)
         from slmfleet.services.serve import app
 
         try:
-            tell("starting ...")
+            report("starting ...")
             logs = app.start(settings, metrics_port)
             stopped.listen()
             if not stopped.is_set():
-                refusal = app.run(settings, parts)
+                refusal = app.run(settings, factory, domains)
                 if refusal is not None:
                     raise BundleFault(
                         error_messages(refusal) or f"the fleet cannot be loaded; the logs are in {logs}"
@@ -68,17 +69,17 @@ def serve_fleet(
                 _await_ready(settings, stopped)
             if not stopped.is_set():
                 for line in _loaded(settings):
-                    tell(line)
-                tell(f"metrics: http://127.0.0.1:{metrics_port}/metrics, HAProxy's on port {haproxy_port}")
+                    report(line)
+                report(f"metrics: http://127.0.0.1:{metrics_port}/metrics, HAProxy's on port {haproxy_port}")
             stopped.wait()
-            tell("finishing what is in flight ...")
+            report("finishing what is in flight ...")
         except app.RAY_FAILURES as error:
             cause = getattr(error, "cause", None) or error  # of a task's error, which prints a traceback
-            said = str(cause).strip().partition("\n")[0] or type(cause).__name__
-            raise Unreachable(f"Ray does not serve any more: {said}") from error
+            message = str(cause).strip().partition("\n")[0] or type(cause).__name__
+            raise Unreachable(f"Ray does not serve any more: {message}") from error
         finally:
             app.stop()
-    tell("stopped")
+    report("stopped")
 
 
 @contextmanager
@@ -109,16 +110,23 @@ def cluster_environment(haproxy_metrics_port: int | None = None) -> Iterator[dic
 
 
 @contextmanager
-def _with_servers(settings: Settings, tell: Callable[[str], None]) -> Iterator[Settings]:
+def _with_servers(settings: Settings, report: Callable[[str], None]) -> Iterator[Settings]:
     """The settings with the URLs of embedded servers in place of those that are not given.
 
     Without a cache's server each replica has a cache of its own.
     """
     given: dict[Name, SecretStr | None] = {"cache": settings.redis_url, "broker": settings.broker_url}
     names = tuple(name for name, url in given.items() if url is None)
-    with embedded_valkeys(settings.embedded_dir(), names, tell) as urls:
+    with embedded_valkeys(settings.embedded_dir(), names, report) as urls:
         fields = {"cache": "redis_url", "broker": "broker_url"}
         yield settings.model_copy(update={fields[name]: SecretStr(url) for name, url in urls.items()})
+
+
+def _require_free_ports(settings: Settings) -> None:
+    _require_free(settings.host, settings.port, "choose another port")
+    for name in ("metrics_port", "haproxy_metrics_port"):
+        if port := getattr(settings, name):
+            _require_free("127.0.0.1", port, f"choose another SLMFLEET_{name.upper()} (0: any)")
 
 
 def _require_free(host: str, port: int, instead: str) -> None:
@@ -161,15 +169,15 @@ def _signals() -> Iterator[_Stop]:
 
 def _await_ready(settings: Settings, stopped: threading.Event) -> None:
     deadline = time.monotonic() + _READY_WITHIN_S
-    told = "it does not answer"
+    reason = "it does not answer"
     while time.monotonic() < deadline:
         status, body = _get(settings, "/readyz")
         if status == 200 or stopped.is_set():
             return
         if body:
-            told = body.decode("utf-8", "replace")
+            reason = body.decode("utf-8", "replace")
         time.sleep(0.05)
-    raise ModelBroken(f"the fleet is not ready after {_READY_WITHIN_S:g} s: {told}")
+    raise ModelBroken(f"the fleet is not ready after {_READY_WITHIN_S:g} s: {reason}")
 
 
 def _loaded(settings: Settings) -> Iterator[str]:

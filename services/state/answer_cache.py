@@ -21,12 +21,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from slmfleet.models.contracts import Cost
 from slmfleet.models.errors import Unreachable
 from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.question import Query
 from slmfleet.models.text.slots import exact_slots
-from slmfleet.services.pipeline.pipeline import Answered, Query
+from slmfleet.services.pipeline.pipeline import Answered
 from slmfleet.services.pipeline.sessions import Turn
-from slmfleet.services.schemas import CostBody
 from slmfleet.services.state.cache_entry import CacheEntry, is_shareable, models_key, text_key
 from slmfleet.services.state.in_memory_answers import InMemoryAnswers
 from slmfleet.services.state.knowledge_reload import KnowledgeReloader
@@ -91,7 +92,7 @@ class AnswerCache:
             return None
         return self._hit(query, entry, started, cpu_started)
 
-    async def answered(self, query: Query, compute: Callable[[], Awaitable[Answered]]) -> Answered:
+    async def get_or_compute(self, query: Query, compute: Callable[[], Awaitable[Answered]]) -> Answered:
         """The cached answer to `query`, else what `compute` returns, cached where that is allowed.
 
         Of several that ask the same at once one computes. Raises what `compute` raises.
@@ -100,7 +101,7 @@ class AnswerCache:
         models = self._models()
         key = self._key(query)
         if models is None or key is None:
-            await self.bypass()
+            await self.catch_up()
             return await compute()
         cpu_s = time.thread_time() - cpu_started
         other = self._computing.get(key)
@@ -130,7 +131,7 @@ class AnswerCache:
                 self._local.background.add(task)
                 task.add_done_callback(self._local.background.discard)
 
-    async def bypass(self) -> None:
+    async def catch_up(self) -> None:
         """Return once this process answers from the knowledge published last.
 
         With a lease that is at once: whoever changes knowledge waits for this replica.
@@ -158,7 +159,7 @@ class AnswerCache:
         entry = self._entry(query, answered, versions, models)
         if entry is None:
             return answered, None
-        return Answered(answered.body.model_copy(update={"cache": "miss"}), answered.turn), entry
+        return Answered(answered.answer.model_copy(update={"cache": "miss"}), answered.turn), entry
 
     async def _look_up(self, key: str, lease: str) -> tuple[CacheEntry | None, bool]:
         """A valid entry; else None, and whether this caller is to store what it computes."""
@@ -235,7 +236,7 @@ class AnswerCache:
 
         `versions`: domain -> version of its knowledge from before the answer was computed.
         """
-        body = answered.body
+        body = answered.answer
         domains = {part.domain for part in body.parts}
         if not is_shareable(body, self._fleet) or exact_slots(query.text, self._fleet.gazetteers):
             return None
@@ -261,13 +262,8 @@ class AnswerCache:
         `started`, `cpu_started`: when the look-up began, by `perf_counter` and by the thread's CPU clock.
         """
         self._unreported_hits.update(entry.domains)
-        cpu_ms = (time.thread_time() - cpu_started) * 1e3
-        cost = CostBody(
-            latency_ms=round((time.perf_counter() - started) * 1e3, 3),
-            cpu_ms=round(cpu_ms, 3),
-            energy_mj=round(cpu_ms * self._core_watts, 3),
-            energy_source="estimated",
-        )
+        cpu_s = time.thread_time() - cpu_started
+        cost = Cost.measured(time.perf_counter() - started, cpu_s, cpu_s * self._core_watts, "estimated")
         fresh = {"id": uuid.uuid4().hex, "session_id": query.session_id, "cost": cost}
         return Answered(
             entry.body.model_copy(update=fresh),

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import orjson
 
+from slmfleet.models.contracts import Answer
 from slmfleet.models.fleet.config import Fleet
-from slmfleet.services.schemas import AnswerBody
 
 #: Part of each key: raised when an entry's format changes.
 SCHEMA: Final = 1
@@ -26,7 +26,7 @@ class CacheEntry:
     `until`: when it expires, in seconds since 1970.
     """
 
-    body: AnswerBody
+    body: Answer
     versions: dict[str, str]
     turn: dict[str, Any] | None
     until: float
@@ -51,11 +51,11 @@ class CacheEntry:
     def unpacked(cls, packed: bytes) -> CacheEntry:
         """The entry of what `packed` returned."""
         fields = orjson.loads(packed)
-        body = AnswerBody.model_validate(fields["body"])
+        body = Answer.model_validate(fields["body"])
         return cls(body, fields["versions"], fields["turn"], fields["until"])
 
 
-def is_shareable(body: AnswerBody, fleet: Fleet) -> bool:
+def is_shareable(body: Answer, fleet: Fleet) -> bool:
     """Whether anyone who asks the same may get this answer.
 
     Its intents are marked `cacheable: shared`, it has no slots, and it quotes knowledge only.

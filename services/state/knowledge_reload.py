@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from slmfleet.models.errors import BundleFault, FleetFault
 from slmfleet.models.fleet.config import Domain, Fleet, reread
-from slmfleet.services.pipeline.dispatch import Indexed
+from slmfleet.services.pipeline.guarded_specialist import KnowledgeIndex
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class KnowledgeReloader:
     `index` searches their passages. Files are read in threads.
     """
 
-    def __init__(self, fleet: Fleet, index: Indexed) -> None:
+    def __init__(self, fleet: Fleet, index: KnowledgeIndex) -> None:
         self._fleet = fleet
         self._index = index
         # None at first: a file may have been written since the fleet was loaded.
@@ -86,7 +86,7 @@ class KnowledgeFollower:
     Blocking; for one thread.
     """
 
-    def __init__(self, fleet: Fleet, name: str, index: Indexed) -> None:
+    def __init__(self, fleet: Fleet, name: str, index: KnowledgeIndex) -> None:
         self._fleet = fleet
         self._name = name
         self._index = index

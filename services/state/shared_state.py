@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from slmfleet.models.fleet.config import Fleet
-from slmfleet.services.pipeline.dispatch import Indexed
+from slmfleet.services.pipeline.guarded_specialist import KnowledgeIndex
 from slmfleet.services.pipeline.pipeline import Cache
 from slmfleet.services.pipeline.sessions import InMemorySessions, Sessions
 from slmfleet.services.settings import Settings
@@ -44,7 +44,9 @@ class SharedState:
         keys = RedisKeys(fleet.config.retailer)
         return RedisSessions(self.redis, keys, self._settings.session_ttl_s, self._local_sessions)
 
-    def cache(self, fleet: Fleet, index: Indexed, models: Callable[[], Mapping[str, str] | None]) -> Cache:
+    def cache(
+        self, fleet: Fleet, index: KnowledgeIndex, models: Callable[[], Mapping[str, str] | None]
+    ) -> Cache:
         """The cache of a loaded fleet, which replaces the one before it.
 
         `index` searches the passages; `models`: name -> version, None while that is not known.
@@ -93,7 +95,7 @@ class SharedState:
         """Wait until no answer is being stored."""
         await asyncio.gather(*self.local_answers.background)
 
-    def told(self) -> dict[str, str]:
+    def notices(self) -> dict[str, str]:
         """The checks of /readyz: `redis` and `knowledge` to `ok` or what is wrong with them."""
         checks = {}
         if self.redis is not None:

@@ -49,7 +49,7 @@ from slmfleet.services.events.cloudevents import (
 )
 from slmfleet.services.events.dead_letters import DeadLetters
 from slmfleet.services.events.redis_connection import retrying_client
-from slmfleet.services.pipeline.default_parts import DefaultFactory
+from slmfleet.services.pipeline.default_factory import DefaultFactory
 from slmfleet.services.settings import SHOP_DIR, load_settings
 
 CONSUMERS = 3
@@ -68,7 +68,7 @@ import uvicorn
 from slmfleet.services.pipeline.assembly import load_pipeline
 from slmfleet.services.gateway.app import Gateway
 from slmfleet.services.settings import load_settings
-from slmfleet.services.pipeline.default_parts import DefaultFactory
+from slmfleet.services.pipeline.default_factory import DefaultFactory
 settings, parts = load_settings(), DefaultFactory()
 loaded = load_pipeline(settings, parts, ThreadPoolExecutor(1))
 app = Gateway(settings, lambda: loaded, parts.customer_of(settings))

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from slmfleet.services.embedded.ports import free_ports
-from slmfleet.services.pipeline.default_parts import DefaultFactory
+from slmfleet.services.pipeline.default_factory import DefaultFactory
 from slmfleet.services.settings import load_settings
 
 

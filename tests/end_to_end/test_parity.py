@@ -13,14 +13,14 @@ import httpx
 import pytest
 from fakes.events import Desk, query
 
+from slmfleet.models.question import Query
 from slmfleet.services.cli.ask import ask_locally
 from slmfleet.services.embedded.valkey import EmbeddedValkey
 from slmfleet.services.events.answerer import GatewayClient, PipelineClient, QueryClient
 from slmfleet.services.events.cloudevents import ANSWERS, HANDOFFS, read_event
 from slmfleet.services.gateway.app import Gateway
 from slmfleet.services.pipeline.assembly import LoadedFleet, load_pipeline
-from slmfleet.services.pipeline.default_parts import DefaultFactory
-from slmfleet.services.pipeline.pipeline import Query
+from slmfleet.services.pipeline.default_factory import DefaultFactory
 from slmfleet.services.settings import Settings, load_settings
 
 QUESTIONS: list[dict[str, str]] = json.loads(
@@ -92,7 +92,7 @@ def test_the_command_line_gives_the_same_answer(settings: Settings, loaded: Load
         customer = question.get("customer")
         token = parts.token_for(settings, customer) if customer else None
         typed = ask_locally(settings, question["text"], token).model_dump(mode="json")
-        asked = asyncio.run(loaded.pipeline.answer(Query(question["text"], customer)))
+        asked = asyncio.run(loaded.pipeline.answer(Query(text=question["text"], customer=customer)))
         assert decision(typed) == decision(asked.model_dump(mode="json"))
 
 

@@ -15,7 +15,6 @@ import numpy as np
 
 from slmfleet.models.contracts import (
     HAND_OFF,
-    Answer,
     Decision,
     Evidence,
     Explanation,
@@ -24,15 +23,17 @@ from slmfleet.models.contracts import (
     Part,
     PassageMatch,
     Reading,
+    Reply,
     Route,
 )
 from slmfleet.models.errors import BundleFault, ModelBroken, Unauthenticated
 from slmfleet.models.fleet.config import Domain, Fleet, load_fleet
 from slmfleet.models.inference.explain import Scored, explain
-from slmfleet.services.pipeline.assembly import ModelFacts
-from slmfleet.services.pipeline.dispatch import SpecialistModel
+from slmfleet.models.question import Query
 from slmfleet.services.pipeline.guarded_model import RouterModel
-from slmfleet.services.pipeline.pipeline import Query, Replier
+from slmfleet.services.pipeline.guarded_specialist import SpecialistModel
+from slmfleet.services.pipeline.pipeline import Replier
+from slmfleet.services.pipeline.placement import ModelFacts
 from slmfleet.services.settings import Settings
 
 WORDS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -157,9 +158,9 @@ class WordSpecialist:
 class WordReplier:
     """Quotes the passage of each intent, and says who asks."""
 
-    def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Answer:
+    def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Reply:
         if not readings:
-            return Answer("handed_off", "A person will answer.")
+            return Reply("handed_off", "A person will answer.")
         parts = tuple(
             Part(
                 reading.domain,
@@ -173,7 +174,7 @@ class WordReplier:
             )
             for reading in readings
         )
-        return Answer("answered", " ".join(part.text for part in parts), parts)
+        return Reply("answered", " ".join(part.text for part in parts), parts)
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from typing import Any
 from fakes.serving import WordParts
 from pydantic import SecretStr
 
+from slmfleet.models.contracts import Answer
 from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.question import Query
 from slmfleet.services.pipeline.assembly import LoadedFleet, load_pipeline
-from slmfleet.services.pipeline.pipeline import Query, Replier
+from slmfleet.services.pipeline.pipeline import Replier
 from slmfleet.services.records.store import open_records
-from slmfleet.services.schemas import AnswerBody
 from slmfleet.services.settings import Settings
 from slmfleet.services.state.shared_state import SharedState
 
@@ -28,9 +29,9 @@ class QuotingParts(WordParts):
     """The word shop with answers quoted from its knowledge."""
 
     def replier(self, settings: Settings, fleet: Fleet) -> Replier:
-        from slmfleet.services.pipeline.reply import Replier as Shipped
+        from slmfleet.services.pipeline.reply import PolicyReplier
 
-        return Shipped(fleet, open_records(settings.resolved_records_url(), None))
+        return PolicyReplier(fleet, open_records(settings.resolved_records_url(), None))
 
 
 @dataclass
@@ -41,9 +42,9 @@ class Sharer:
     shared: SharedState
     loaded: LoadedFleet
 
-    async def ask(self, text: str, **more: Any) -> AnswerBody:
+    async def ask(self, text: str, **more: Any) -> Answer:
         """The answer to a question, once what is to be kept of it is kept."""
-        answer = await self.loaded.pipeline.answer(Query(text, **more))
+        answer = await self.loaded.pipeline.answer(Query(text=text, **more))
         await self.shared.flush()
         return answer
 

@@ -19,7 +19,7 @@ from slmfleet.models.fleet.config import load_fleet
 from slmfleet.models.training.data import load_corpus
 from slmfleet.services.evaluation.bench.load import bench_texts
 from slmfleet.services.pipeline.assembly import load_pipeline
-from slmfleet.services.pipeline.default_parts import DefaultFactory
+from slmfleet.services.pipeline.default_factory import DefaultFactory
 from slmfleet.services.pipeline.pipeline import Pipeline, Query
 from slmfleet.services.settings import load_settings
 from slmfleet.services.telemetry import metrics
@@ -29,7 +29,7 @@ async def _ask(pipeline: Pipeline, text: str, recording: bool) -> tuple[float, f
     """Milliseconds, and milliseconds of CPU."""
     metrics.record(recording)
     started, cpu = time.perf_counter(), time.process_time()
-    await pipeline.answer(Query(text))
+    await pipeline.answer(Query(text=text))
     metrics.REQUEST_DURATION.observe(time.perf_counter() - started, "http", "answered")
     return (time.perf_counter() - started) * 1e3, (time.process_time() - cpu) * 1e3
 
@@ -103,7 +103,9 @@ def main(queries: int) -> None:
         async def load() -> None:
             metrics.watch_thread("event_loop")
             for start in range(0, 512, 64):
-                await asyncio.gather(*(pipeline.answer(Query(text)) for text in texts[start : start + 64]))
+                await asyncio.gather(
+                    *(pipeline.answer(Query(text=text)) for text in texts[start : start + 64])
+                )
 
         before, stages = time.process_time(), _stages()
         asyncio.run(load())

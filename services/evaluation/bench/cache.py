@@ -18,10 +18,10 @@ from pydantic import BaseModel, SecretStr
 
 from slmfleet.models.errors import SettingsFault
 from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.question import Query
 from slmfleet.models.training.data import load_corpus
 from slmfleet.services.pipeline.assembly import load_pipeline
-from slmfleet.services.pipeline.default_parts import DefaultFactory
-from slmfleet.services.pipeline.pipeline import Query
+from slmfleet.services.pipeline.default_factory import DefaultFactory
 from slmfleet.services.settings import Settings
 from slmfleet.services.state.shared_state import SharedState
 
@@ -141,7 +141,7 @@ async def _server_down(
         for text in texts:
             for pipeline, times in pipelines:
                 started = time.perf_counter()
-                await pipeline.answer(Query(text))
+                await pipeline.answer(Query(text=text))
                 times.append((time.perf_counter() - started) * 1e3)
             advance()
         await shared.stop()

@@ -14,17 +14,17 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from slmfleet.models.contracts import Answer, Decision, Reading
+from slmfleet.models.contracts import Answer, Decision, Reading, Reply
 from slmfleet.models.fleet.config import Fleet, load_fleet
+from slmfleet.models.question import Query
 from slmfleet.models.training.data import load_corpus
 from slmfleet.services.embedded.valkey import EmbeddedValkey
 from slmfleet.services.evaluation.bench.cache_pairs import KINDS, Pair, pairs
 from slmfleet.services.evaluation.bench.reply_memory import ReplyMemory
 from slmfleet.services.pipeline.assembly import FleetFactory, load_pipeline
-from slmfleet.services.pipeline.default_parts import DefaultFactory
-from slmfleet.services.pipeline.pipeline import Query, Replier
+from slmfleet.services.pipeline.default_factory import DefaultFactory
+from slmfleet.services.pipeline.pipeline import Replier
 from slmfleet.services.records.seed import read_seed
-from slmfleet.services.schemas import AnswerBody
 from slmfleet.services.settings import Settings
 from slmfleet.services.state.shared_state import SharedState
 
@@ -66,7 +66,7 @@ class _Checked:
         self.worded_s: list[float] = []
         self.recalled_s: list[float] = []
 
-    def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Answer:
+    def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Reply:
         started = time.perf_counter()
         known = self.memory.recall(decision, readings)
         recalled = time.perf_counter()
@@ -120,7 +120,7 @@ async def _measure(
         kind: KindFigures(pairs=0, exact_hits=0, exact_wrong=0, understood_hits=0, understood_wrong=0)
         for kind in KINDS
     }
-    truths: dict[tuple[str, str | None], AnswerBody] = {}
+    truths: dict[tuple[str, str | None], Answer] = {}
     repeated = found = 0
     with ThreadPoolExecutor(1) as executor:
         plain = load_pipeline(settings, parts, executor).pipeline
@@ -133,21 +133,21 @@ async def _measure(
             figure = figures[pair.kind]
             figure.pairs += 1
             checked.memory.forget()
-            await cached.answer(Query(pair.first, pair.customers[0]))
+            await cached.answer(Query(text=pair.first, customer=pair.customers[0]))
             await shared.flush()
             checked.hit = checked.wrong = False
-            second = await cached.answer(Query(pair.second, pair.customers[1]))
+            second = await cached.answer(Query(text=pair.second, customer=pair.customers[1]))
             figure.understood_hits += checked.hit
             figure.understood_wrong += checked.wrong
             asked = (pair.second, pair.customers[1])
             if asked not in truths:
-                truths[asked] = await plain.answer(Query(*asked))
+                truths[asked] = await plain.answer(Query(text=pair.second, customer=pair.customers[1]))
             if second.cache == "hit":
                 figure.exact_hits += 1
                 figure.exact_wrong += _said(second) != _said(truths[asked])
             await shared.flush()
             if pair.kind == "paraphrase":
-                again = await cached.answer(Query(pair.second))
+                again = await cached.answer(Query(text=pair.second))
                 repeated += 1
                 found += again.cache == "hit"
                 figure.exact_wrong += again.cache == "hit" and _said(again) != _said(truths[asked])
@@ -163,7 +163,7 @@ async def _measure(
     )
 
 
-def _said(body: AnswerBody) -> dict[str, Any]:
+def _said(body: Answer) -> dict[str, Any]:
     """All of an answer that is not of one asking."""
     return body.model_dump(exclude={"id", "cache", "cost", "session_id"})
 

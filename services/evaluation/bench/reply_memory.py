@@ -12,9 +12,10 @@ from typing import Final
 
 from cachetools import LRUCache
 
-from slmfleet.models.contracts import Answer, Decision, Reading
+from slmfleet.models.contracts import Decision, Reading, Reply
 from slmfleet.models.fleet.config import Fleet
-from slmfleet.services.pipeline.pipeline import Query, Replier
+from slmfleet.models.question import Query
+from slmfleet.services.pipeline.pipeline import Replier
 
 _LIMIT: Final = 4_096
 
@@ -25,9 +26,9 @@ class ReplyMemory:
     def __init__(self, replier: Replier, fleet: Fleet) -> None:
         self._replier = replier
         self._fleet = fleet
-        self._said: LRUCache[Hashable, Answer] = LRUCache(_LIMIT)
+        self._said: LRUCache[Hashable, Reply] = LRUCache(_LIMIT)
 
-    def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Answer:
+    def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Reply:
         """The answer, with the confidences of this query."""
         known = self.recall(decision, readings)
         if known is not None:
@@ -38,7 +39,7 @@ class ReplyMemory:
             self._said[key] = answer
         return answer
 
-    def recall(self, decision: Decision, readings: Sequence[Reading]) -> Answer | None:
+    def recall(self, decision: Decision, readings: Sequence[Reading]) -> Reply | None:
         """What was said to the same before, None when nothing was."""
         said = self._said.get(self._key(decision, readings))
         if said is None:

@@ -20,7 +20,7 @@ from slmfleet.services.evaluation.compare.judge import Judge
 from slmfleet.services.evaluation.compare.report import Comparison, Prices, QuestionResult, comparison
 from slmfleet.services.evaluation.compare.systems import BaselineSystem, FleetSystem, Question
 from slmfleet.services.pipeline.assembly import FleetFactory
-from slmfleet.services.pipeline.default_parts import DefaultFactory
+from slmfleet.services.pipeline.default_factory import DefaultFactory
 from slmfleet.services.settings import Settings
 
 #: Of the questions, the share that the shop has a passage for; the others are out of its scope.

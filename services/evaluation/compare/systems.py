@@ -15,11 +15,11 @@ from typing import TypeVar
 from slmfleet.models.errors import BaselineFault
 from slmfleet.models.fleet.config import Fleet
 from slmfleet.models.fleet.knowledge import Passage
+from slmfleet.models.question import Query
 from slmfleet.services.evaluation.compare.baseline import Baseline, prompt
 from slmfleet.services.evaluation.compare.judge import Judge, Verdict
 from slmfleet.services.evaluation.compare.report import Outcome, Sizes
 from slmfleet.services.pipeline.assembly import FleetFactory, load_pipeline
-from slmfleet.services.pipeline.pipeline import Query
 from slmfleet.services.schemas import FleetBody
 from slmfleet.services.settings import Settings
 
@@ -48,7 +48,7 @@ class FleetSystem:
         self._runner = runner
         self._judge = Judge(self._passages())
         for title in self.titles():
-            runner.run(self._loaded.pipeline.answer(Query(title)))
+            runner.run(self._loaded.pipeline.answer(Query(text=title)))
         grown = _grown_since(before)
         body = runner.run(self._described())
         parameters = body.router.parameters + sum(domain.parameters for domain in body.domains)
@@ -67,7 +67,7 @@ class FleetSystem:
 
     def ask(self, question: Question) -> Outcome:
         """Its answer to `question`. Raises ModelBroken, Overloaded."""
-        query = Query(question.text)
+        query = Query(text=question.text)
         told, took_ms, cpu_ms = _timed(lambda: self._runner.run(self._loaded.pipeline.answer(query)))
         if told.status == "answered":
             evidence = [one.quote for part in told.parts for one in part.evidence]
@@ -80,7 +80,7 @@ class FleetSystem:
     async def _ranked(self, question: Question, right_passage: bool) -> list[Passage]:
         ranked: list[tuple[float, Passage]] = []
         for name in [question.domain] if question.domain else self.fleet.domains:
-            reading = await self._loaded.dispatcher.read(name, question.text, explain=False)
+            reading = await self._loaded.placement.read(name, question.text, explain=False)
             known = self.fleet.domains[name].passage_by_id
             ranked += [(match.score, known[match.passage_id]) for match in reading.passages]
         best = [passage for _, passage in sorted(ranked, key=lambda one: -one[0])][:3]

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from slmfleet.models.contracts import ABSTAIN, Explanation, Flip, Neighbour, WordWeight
+from slmfleet.models.contracts import ABSTAIN, Explanation, Flip, LabelScore, Neighbour, WordWeight
 from slmfleet.models.errors import BundleFault
 from slmfleet.models.fleet.config import load_fleet
 from slmfleet.models.inference.bundle import (
@@ -69,7 +69,7 @@ def test_the_word_that_decides_weighs_most_and_one_against_weighs_less_than_noth
     told = explain(score, "please return my parcel refund", LABELS, 0.5)
     weights = {word.word: word.weight for word in told.words}
     assert told.label == "returns"
-    assert told.runner_up[0] == "shipping"
+    assert told.runner_up.label == "shipping"
     assert max(weights, key=lambda word: weights[word]) == "return"
     assert weights["parcel"] < 0
     assert weights["please"] == pytest.approx(0, abs=1e-9)
@@ -81,7 +81,7 @@ def test_the_likeliest_label_is_told_with_the_trust_in_it_and_the_trust_alone_ma
     told = explain(wary, "please return my stuff", LABELS, 0.5)
     likely = chances(["please return my stuff"])[0]
     assert (told.label, told.confidence) == ("returns", 0.9)
-    assert told.runner_up == ("other", pytest.approx(0.1 * likely[2] / (1 - likely[0])))
+    assert told.runner_up == LabelScore("other", pytest.approx(0.1 * likely[2] / (1 - likely[0])))
     # "return" decides the label and would be the heaviest flip; "please" says nothing for any label.
     assert max(told.words, key=lambda word: word.weight).word == "return"
     assert told.flip == Flip(("return",), "other", 0.9)
@@ -95,7 +95,7 @@ def test_of_a_single_label_the_other_outcome_is_none() -> None:
     told = explain(
         lambda texts: Scored(np.ones((len(texts), 1)), np.full(len(texts), 0.8)), "it", ["all"], 0.5
     )
-    assert (told.label, told.runner_up) == ("all", (ABSTAIN, pytest.approx(0.2)))
+    assert (told.label, told.runner_up) == ("all", LabelScore(ABSTAIN, pytest.approx(0.2)))
 
 
 def test_a_label_that_always_stands_has_no_threshold() -> None:

@@ -8,6 +8,7 @@ from fakes.events import gateway
 from fakes.serving import WordParts
 from fakes.shop import Shop
 
+from slmfleet.models.contracts import Answer
 from slmfleet.services.events.answerer import (
     Failed,
     GatewayClient,
@@ -17,7 +18,6 @@ from slmfleet.services.events.answerer import (
     Unavailable,
 )
 from slmfleet.services.events.cloudevents import QueryData
-from slmfleet.services.schemas import AnswerBody
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -55,7 +55,7 @@ async def test_each_request_gets_its_own_outcome_in_order(shop: Shop) -> None:
             request("can i return shoes", token="token-of-bob"),
         ]
     )
-    assert [type(outcome) for outcome in outcomes] == [AnswerBody, Rejected, Failed, AnswerBody]
+    assert [type(outcome) for outcome in outcomes] == [Answer, Rejected, Failed, Answer]
     assert outcomes[3].text == "About how, bob."  # type: ignore[union-attr]
     assert outcomes[1].reason == "unauthenticated"  # type: ignore[union-attr]
     await client.close()
@@ -88,4 +88,4 @@ async def test_the_pipeline_in_the_process_gives_the_same_outcomes(shop: Shop) -
     outcomes = await client.answer_all(
         [request("where is my parcel"), request("hi", token="forged"), request("please explode parcel")]
     )
-    assert [type(outcome) for outcome in outcomes] == [AnswerBody, Rejected, Failed]
+    assert [type(outcome) for outcome in outcomes] == [Answer, Rejected, Failed]

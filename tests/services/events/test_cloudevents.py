@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fakes.events import query
 
+from slmfleet.models.contracts import Answer
 from slmfleet.models.errors import EventFault
 from slmfleet.services.events.cloudevents import (
     ANSWERS,
@@ -27,7 +28,6 @@ from slmfleet.services.events.cloudevents import (
     serialized,
     traceparent_of,
 )
-from slmfleet.services.schemas import AnswerBody
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 GOOD: dict[str, Any] = {
@@ -40,8 +40,8 @@ def changed(**changes: Any) -> bytes:
     return json.dumps({name: value for name, value in {**GOOD, **changes}.items() if value != "-"}).encode()
 
 
-def answer(status: str = "answered") -> AnswerBody:
-    return AnswerBody.model_validate(
+def answer(status: str = "answered") -> Answer:
+    return Answer.model_validate(
         {
             "id": "a", "status": status, "text": "Hi.", "parts": [], "cache": "bypass",
             "route": {
@@ -100,7 +100,8 @@ def test_wrong_data_name_the_field(data: dict[str, Any], says: str) -> None:
 def test_a_query_event_is_a_query_and_a_token() -> None:
     data = data_of(read_event(query("how long?", token="t", session_id="s-1"), QUERIES), QueryData)
     assert (data.token, data.text) == ("t", "how long?")
-    assert data.query().model_dump(exclude_unset=True) == {"text": "how long?", "session_id": "s-1"}
+    question = data.model_dump(exclude_unset=True, exclude={"token"})
+    assert question == {"text": "how long?", "session_id": "s-1"}
 
 
 def test_source_and_id_say_which_event_it_is() -> None:

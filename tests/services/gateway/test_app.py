@@ -1,9 +1,10 @@
-"""The HTTP interface as a client meets it: answers, request ids, clients that leave."""
+"""The HTTP interface as a client meets it: answers, refusals, request ids, deadlines, clients that leave."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,14 +13,15 @@ import pytest
 from fakes.serving import WordParts
 from fakes.shop import ASK, BATCH, Shop, problem_of
 
+from slmfleet.models.contracts import Answer
 from slmfleet.services.pipeline.assembly import load_pipeline
-from slmfleet.services.schemas import AnswerBody, FleetBody
+from slmfleet.services.schemas import FleetBody
 
 
 async def test_a_question_is_answered_with_its_evidence_route_and_cost(shop: Shop) -> None:
     response = await shop.ask("where is my parcel", headers={"authorization": "Bearer token-of-alice"})
     assert response.status_code == 200
-    answer = AnswerBody.model_validate_json(response.content)
+    answer = Answer.model_validate_json(response.content)
     assert (answer.status, answer.text) == ("answered", "About track, alice.")
     assert answer.parts[0].evidence[0].ref == "track"
     assert answer.route.domain == "shipping"
@@ -116,7 +118,7 @@ async def test_a_client_that_disconnects_cancels_its_work(
 ) -> None:
     cancelled = asyncio.Event()
 
-    async def endless(_: object) -> AnswerBody:
+    async def endless(_: object) -> Answer:
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
@@ -124,7 +126,7 @@ async def test_a_client_that_disconnects_cancels_its_work(
             raise
         raise AssertionError
 
-    monkeypatch.setattr(shop.loaded.pipeline, "look_up", endless)
+    monkeypatch.setattr(shop.loaded.pipeline, "get_or_compute", endless)
     messages = [{"type": "http.request", "body": b'{"text":"a"}'}, {"type": "http.disconnect"}]
     sent: list[Any] = []
 
@@ -192,3 +194,75 @@ async def test_it_can_be_mounted_below_a_prefix(shop: Shop) -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
         assert (await client.get("/eu/healthz")).status_code == 200
         assert (await client.get("/us/healthz")).status_code == 404
+
+
+async def test_a_slow_answer_is_408_at_the_deadline(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, WordParts(slow_s=0.5), request_timeout_s=0.1)
+    found = problem_of(await shop.ask("slowly where"), 408, "deadline-exceeded")
+    assert "0.1 s" in found["detail"]
+
+
+async def test_a_timeout_inside_is_not_mistaken_for_the_deadline(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def inner(_: object) -> Answer:
+        raise TimeoutError
+
+    monkeypatch.setattr(shop.loaded.pipeline, "get_or_compute", inner)
+    problem_of(await shop.ask("a"), 500, "internal")
+
+
+async def test_too_many_queries_are_413(shop: Shop) -> None:
+    response = await shop.client.post(BATCH, json={"queries": [{"text": "a"}] * 9})
+    assert "at most 8" in problem_of(response, 413, "too-large")["detail"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/v1/queries/", "/v1/queries:batches", "/V1/QUERIES", "/v1/%00", "/é"]
+)
+async def test_an_unknown_path_is_404(shop: Shop, path: str) -> None:
+    problem_of(await shop.client.get(path), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", ASK, {"POST"}),
+        ("HEAD", ASK, {"POST"}),
+        ("DELETE", BATCH, {"POST"}),
+        ("POST", "/v1/fleet", {"GET", "HEAD"}),
+        ("OPTIONS", "/healthz", {"GET", "HEAD"}),
+        ("BREW", "/readyz", {"GET", "HEAD"}),
+    ],
+)
+async def test_another_method_is_405_and_told_which(
+    shop: Shop, method: str, path: str, allowed: set[str]
+) -> None:
+    response = await shop.client.request(method, path)
+    assert response.status_code == 405
+    assert set(response.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "Bearer", "Bearer ", "Bearer forged", "Basic dXNlcjpwYXNz", "token-of-alice", "Bearer \xff"],
+)
+async def test_a_token_that_proves_nobody_is_401_not_a_stranger(shop: Shop, header: str) -> None:
+    response = await shop.ask("where is my parcel", headers={"authorization": header.encode("latin-1")})
+    problem_of(response, 401, "unauthenticated")
+    assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_keys_are_asked_for_everywhere_but_at_the_probes(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, WordParts(with_keys=True))
+    for headers in ({}, {"x-api-key": "guess"}, {"x-api-key": ""}):
+        for method, path in (("POST", ASK), ("POST", BATCH), ("GET", "/v1/fleet")):
+            problem_of(await shop.client.request(method, path, headers=headers), 401, "unauthenticated")
+        for path in ("/healthz", "/readyz", "/openapi.json"):
+            assert (await shop.client.get(path, headers=headers)).status_code == 200
+    keyed = {"x-api-key": "key-of-the-shop"}
+    assert (await shop.client.get("/v1/fleet", headers=keyed)).status_code == 200
+    assert (await shop.ask("where", headers=keyed)).status_code == 200
+    problem_of(
+        await shop.ask("where", headers={**keyed, "authorization": "Bearer x"}), 401, "unauthenticated"
+    )

@@ -47,3 +47,9 @@ async def test_documented_are_the_routes_with_their_methods(shop: Shop) -> None:
     for path, operations in paths.items():
         allowed = (await shop.client.request("TRACE", path)).headers["allow"].split(", ")
         assert {method.upper() for method in operations} == set(allowed) - {"HEAD"}
+
+
+async def test_history_is_documented(shop: Shop) -> None:
+    document = (await shop.client.get("/openapi.json")).json()
+    history = document["components"]["schemas"]["QueryBody"]["properties"]["history"]
+    assert (history["maxItems"], history["items"]["maxLength"]) == (10, 2_000)

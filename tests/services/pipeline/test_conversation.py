@@ -24,6 +24,7 @@ from slmfleet.models.contracts import (
 from slmfleet.models.text.gazetteer import singular
 from slmfleet.models.text.slots import exact_slots
 from slmfleet.services.pipeline.conversation import (
+    Conversation,
     Routed,
     make_turn,
     merge_readings,
@@ -316,3 +317,16 @@ def test_every_slot_is_what_was_written_where_it_was_written(pieces: list[str], 
 def _plain(written: str) -> str:
     """Without what normal forms add: a cut leaves "boot" and "W1234567", which name the same things."""
     return singular(written.lower().removeprefix("#"))
+
+
+def test_a_conversation_routes_understands_and_remembers() -> None:
+    router = ListedRouter(where_is_my_order="shipping")
+    conversation = Conversation("where is my order? #W7678072", [], GAZETTEERS)
+    decision = conversation.route(router)
+    assert conversation.may_offer
+    found = reading("where is my order? #W7678072")
+    assert conversation.understand([(decision.routes[0], found)]) == [found]
+    turn = conversation.remember([])
+    assert turn is not None
+    assert turn.references == (("order_id", "#W7678072"),)
+    assert not Conversation("hm", [OFFERING], GAZETTEERS).may_offer

@@ -64,7 +64,7 @@ async def test_what_gathers_during_a_call_leaves_as_one_call() -> None:
 
 async def test_no_call_carries_more_than_the_cap() -> None:
     line = Line(held=True)
-    collector = MicroBatcher(line, cap=4)
+    collector = MicroBatcher(line, max_batch=4)
     reads = [asyncio.create_task(collector.read(str(number))) for number in range(10)]
     await _settle()
     line.let_go()
@@ -74,7 +74,7 @@ async def test_no_call_carries_more_than_the_cap() -> None:
 
 async def test_a_call_that_raises_fails_everyone_in_it_and_nobody_else() -> None:
     line = Line(held=True)
-    collector = MicroBatcher(line, cap=2)
+    collector = MicroBatcher(line, max_batch=2)
     reads = [asyncio.create_task(collector.read(text)) for text in ("a", "raise", "b", "c", "d")]
     await _settle()
     line.let_go()
@@ -143,7 +143,7 @@ async def test_one_that_leaves_in_flight_does_not_cost_its_companions_their_answ
 
 async def test_lanes_let_as_many_calls_travel_at_once() -> None:
     line = Line(held=True)
-    collector = MicroBatcher(line, lanes=2)
+    collector = MicroBatcher(line, max_calls=2)
     reads = [asyncio.create_task(collector.read(text)) for text in "abcd"]
     await _settle()
     assert line.calls == [["a"], ["b"]]
@@ -172,13 +172,13 @@ _steps = st.lists(
 
 
 @settings(max_examples=200, deadline=None)
-@given(steps=_steps, cap=st.integers(1, 5), lanes=st.integers(1, 3), max_waiting=st.integers(1, 20))
+@given(steps=_steps, max_batch=st.integers(1, 5), max_calls=st.integers(1, 3), max_waiting=st.integers(1, 20))
 def test_everyone_gets_their_own_answer_or_a_reason(
-    steps: list[str | tuple[str, int]], cap: int, lanes: int, max_waiting: int
+    steps: list[str | tuple[str, int]], max_batch: int, max_calls: int, max_waiting: int
 ) -> None:
     async def play() -> None:
         line = Line()
-        collector = MicroBatcher(line, cap, max_waiting, lanes)
+        collector = MicroBatcher(line, max_batch, max_waiting, max_calls)
         reads: list[tuple[str, asyncio.Task[str]]] = []
         for number, step in enumerate(steps):
             if step == "wait":
@@ -202,8 +202,8 @@ def test_everyone_gets_their_own_answer_or_a_reason(
         assert [text for text in asked if text in sent and text.startswith("t")] == [
             text for text in sent if text.startswith("t")
         ]
-        assert all(1 <= len(call) <= cap for call in line.calls)
-        assert line.most_at_once <= lanes
+        assert all(1 <= len(call) <= max_batch for call in line.calls)
+        assert line.most_at_once <= max_calls
         assert await asyncio.wait_for(collector.read("after"), 1) == "AFTER"
 
     asyncio.run(play())

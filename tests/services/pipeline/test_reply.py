@@ -12,19 +12,19 @@ import pytest
 from slmfleet.models.contracts import (
     HAND_OFF,
     OUT_OF_SCOPE,
-    Answer,
     Decision,
     ModelVersion,
     PassageMatch,
     Reading,
     Reference,
+    Reply,
     Route,
     Slot,
 )
 from slmfleet.models.fleet.config import Fleet, load_fleet
+from slmfleet.models.question import Query
 from slmfleet.models.text.grounding import ungrounded
-from slmfleet.services.pipeline.pipeline import Query
-from slmfleet.services.pipeline.reply import Replier
+from slmfleet.services.pipeline.reply import PolicyReplier
 from slmfleet.services.records.store import Records, open_records
 from slmfleet.services.settings import SHOP_DIR
 
@@ -49,8 +49,8 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Records]:
 
 
 @pytest.fixture(scope="module")
-def replier(fleet: Fleet, records: Records) -> Replier:
-    return Replier(fleet, records)
+def replier(fleet: Fleet, records: Records) -> PolicyReplier:
+    return PolicyReplier(fleet, records)
 
 
 def decision(domain: str, abstained: bool = False) -> Decision:
@@ -70,24 +70,26 @@ def reading(
     )  # fmt: skip
 
 
-def reply(replier: Replier, read: Reading, customer: str | None = None) -> Answer:
-    return replier.reply(Query("text", customer), decision(read.domain), [read])
+def reply(replier: PolicyReplier, read: Reading, customer: str | None = None) -> Reply:
+    return replier.reply(Query(text="text", customer=customer), decision(read.domain), [read])
 
 
-def test_policy_is_quoted_whole_with_its_passage(replier: Replier, fleet: Fleet) -> None:
+def test_policy_is_quoted_whole_with_its_passage(replier: PolicyReplier, fleet: Fleet) -> None:
     answer = reply(replier, reading(fleet, "returns", "return_policy"))
     assert answer.status == "answered"
     assert answer.text == answer.parts[0].evidence[0].quote
     assert answer.parts[0].evidence[0].kind == "knowledge"
 
 
-def test_without_any_passage_a_person_takes_over(replier: Replier, fleet: Fleet) -> None:
+def test_without_any_passage_a_person_takes_over(replier: PolicyReplier, fleet: Fleet) -> None:
     read = replace(reading(fleet, "returns", "return_policy", evidence=False), passages=())
     answer = reply(replier, read)
     assert (answer.status, answer.parts[0].evidence) == ("handed_off", ())
 
 
-def test_where_no_passage_is_clear_the_nearest_are_offered_by_title(replier: Replier, fleet: Fleet) -> None:
+def test_where_no_passage_is_clear_the_nearest_are_offered_by_title(
+    replier: PolicyReplier, fleet: Fleet
+) -> None:
     near = list(fleet.domains["returns"].passages[:3])
     matches = tuple(PassageMatch(one.id, 0.5) for one in (*near[:2], replace(near[2], id="gone"), near[2]))
     read = replace(reading(fleet, "returns", "return_policy", evidence=False), passages=matches)
@@ -100,7 +102,7 @@ def test_where_no_passage_is_clear_the_nearest_are_offered_by_title(replier: Rep
     assert near[0].text not in answer.text
 
 
-def test_an_order_is_read_for_its_verified_customer_only(replier: Replier, fleet: Fleet) -> None:
+def test_an_order_is_read_for_its_verified_customer_only(replier: PolicyReplier, fleet: Fleet) -> None:
     named = reading(fleet, "shipping", "track_order", {"order_id": ORDER})
     assert reply(replier, named).status == "needs_identity"
     mine = reply(replier, named, CUSTOMER)
@@ -109,7 +111,7 @@ def test_an_order_is_read_for_its_verified_customer_only(replier: Replier, fleet
     assert mine.parts[0].evidence[0].kind == "record"
 
 
-def test_anothers_order_gets_the_words_of_an_unknown_one(replier: Replier, fleet: Fleet) -> None:
+def test_anothers_order_gets_the_words_of_an_unknown_one(replier: PolicyReplier, fleet: Fleet) -> None:
     anothers = reply(replier, reading(fleet, "shipping", "track_order", {"order_id": OTHERS}), CUSTOMER)
     unknown = reply(replier, reading(fleet, "shipping", "track_order", {"order_id": "#W0000000"}), CUSTOMER)
     assert anothers.status == unknown.status == "needs_input"
@@ -118,7 +120,7 @@ def test_anothers_order_gets_the_words_of_an_unknown_one(replier: Replier, fleet
 
 
 def test_the_only_order_is_meant_and_several_are_asked_about(
-    replier: Replier, fleet: Fleet, records: Records
+    replier: PolicyReplier, fleet: Fleet, records: Records
 ) -> None:
     unnamed = reading(fleet, "shipping", "track_order")
     assert ORDER in reply(replier, unnamed, CUSTOMER).text
@@ -128,7 +130,7 @@ def test_the_only_order_is_meant_and_several_are_asked_about(
     assert all(order.order_id in asked.text for order in records.recent_orders(several))
 
 
-def test_two_orders_are_both_answered(replier: Replier, fleet: Fleet, records: Records) -> None:
+def test_two_orders_are_both_answered(replier: PolicyReplier, fleet: Fleet, records: Records) -> None:
     two = [order.order_id for order in records.recent_orders("ivan_santos_6635")][:2]
     read = reading(fleet, "shipping", "track_order")
     read = Reading(
@@ -138,7 +140,7 @@ def test_two_orders_are_both_answered(replier: Replier, fleet: Fleet, records: R
     assert all(order_id in reply(replier, read, "ivan_santos_6635").text for order_id in two)
 
 
-def test_a_record_is_not_read_on_a_guess(replier: Replier, fleet: Fleet) -> None:
+def test_a_record_is_not_read_on_a_guess(replier: PolicyReplier, fleet: Fleet) -> None:
     guess = reading(fleet, "shipping", "track_order", {"order_id": ORDER}, sure=False, evidence=False)
     answer = reply(replier, guess, CUSTOMER)
     assert answer.status == "needs_input"
@@ -146,7 +148,7 @@ def test_a_record_is_not_read_on_a_guess(replier: Replier, fleet: Fleet) -> None
     assert ORDER not in answer.text
 
 
-def test_a_product_is_answered_from_the_catalogue_for_anyone(replier: Replier, fleet: Fleet) -> None:
+def test_a_product_is_answered_from_the_catalogue_for_anyone(replier: PolicyReplier, fleet: Fleet) -> None:
     answer = reply(replier, reading(fleet, "product", "product_price", {"product": "Hiking Boots"}))
     assert answer.status == "answered"
     assert "$" in answer.text
@@ -157,57 +159,59 @@ def test_a_product_is_answered_from_the_catalogue_for_anyone(replier: Replier, f
     ("domain", "status"),
     [(HAND_OFF, "handed_off"), (OUT_OF_SCOPE, "out_of_scope"), ("returns", "handed_off")],
 )
-def test_what_no_specialist_reads_is_worded_politely(replier: Replier, domain: str, status: str) -> None:
-    answer = replier.reply(Query("text"), decision(domain, abstained=domain == "returns"), [])
+def test_what_no_specialist_reads_is_worded_politely(
+    replier: PolicyReplier, domain: str, status: str
+) -> None:
+    answer = replier.reply(Query(text="text"), decision(domain, abstained=domain == "returns"), [])
     assert (answer.status, answer.parts) == (status, ())
     assert "{" not in answer.text
 
 
 def test_to_what_the_router_is_unsure_of_passages_are_offered_and_nothing_is_said(
-    replier: Replier, fleet: Fleet
+    replier: PolicyReplier, fleet: Fleet
 ) -> None:
     sure = reading(fleet, "shipping", "track_order", {"order_id": ORDER})
     unsure = decision("shipping", abstained=True)
-    answer = replier.reply(Query("text", CUSTOMER), unsure, [sure])
+    answer = replier.reply(Query(text="text", customer=CUSTOMER), unsure, [sure])
     assert (answer.status, answer.parts[0].status) == ("needs_input", "needs_input")
     assert {one.kind for one in answer.parts[0].evidence} == {"knowledge"}
     assert ORDER not in answer.text
     assert fleet.domains["shipping"].passage_by_id[sure.passages[0].passage_id].title in answer.text
     for readings in ([], [replace(sure, passages=())]):
-        assert replier.reply(Query("text"), unsure, readings).status == "handed_off"
+        assert replier.reply(Query(text="text"), unsure, readings).status == "handed_off"
 
 
-def test_the_whole_takes_the_status_that_asks_most(replier: Replier, fleet: Fleet) -> None:
+def test_the_whole_takes_the_status_that_asks_most(replier: PolicyReplier, fleet: Fleet) -> None:
     readings = [reading(fleet, "returns", "return_policy"), reading(fleet, "shipping", "track_order")]
-    answer = replier.reply(Query("text"), decision("returns"), readings)
+    answer = replier.reply(Query(text="text"), decision("returns"), readings)
     assert answer.status == "needs_identity"
     assert answer.text.count("\n\n") == 1
 
 
-def test_a_part_without_evidence_does_not_swallow_the_others(replier: Replier, fleet: Fleet) -> None:
+def test_a_part_without_evidence_does_not_swallow_the_others(replier: PolicyReplier, fleet: Fleet) -> None:
     unproved = replace(reading(fleet, "billing", "installments", evidence=False), passages=())
     known = reading(fleet, "returns", "return_policy")
-    answer = replier.reply(Query("text"), decision("billing"), [unproved, known, unproved])
+    answer = replier.reply(Query(text="text"), decision("billing"), [unproved, known, unproved])
     assert answer.status == "handed_off"
     assert [part.status for part in answer.parts] == ["handed_off", "answered", "handed_off"]
     said, rest = answer.text.split("\n\n")
     assert said == answer.parts[1].text == answer.parts[1].evidence[0].quote
     assert "rest of your message" in rest
-    alone = replier.reply(Query("text"), decision("billing"), [unproved, unproved])
+    alone = replier.reply(Query(text="text"), decision("billing"), [unproved, unproved])
     assert alone.text == alone.parts[0].text
 
 
-def test_a_wish_for_a_person_is_granted_once_beside_an_answer(replier: Replier, fleet: Fleet) -> None:
+def test_a_wish_for_a_person_is_granted_once_beside_an_answer(replier: PolicyReplier, fleet: Fleet) -> None:
     routes = (Route(HAND_OFF, 0.9, "a person"), Route("returns", 0.9, "text"), Route(HAND_OFF, 0.9, "agent"))
     readings = [reading(fleet, "returns", "return_policy")]
-    answer = replier.reply(Query("text"), Decision(routes, 0.5, ("other", 0.1), False, MODEL), readings)
+    answer = replier.reply(Query(text="text"), Decision(routes, 0.5, ("other", 0.1), False, MODEL), readings)
     assert answer.status == "handed_off"
     assert answer.text.startswith(answer.parts[0].text)
     assert answer.text.count("passing you to a person") == 1
 
 
-def test_a_lent_order_is_used_where_it_is_meant_or_needed(replier: Replier, fleet: Fleet) -> None:
-    def answered(intent: str, *inherited_slots: Reference) -> Answer:
+def test_a_lent_order_is_used_where_it_is_meant_or_needed(replier: PolicyReplier, fleet: Fleet) -> None:
+    def answered(intent: str, *inherited_slots: Reference) -> Reply:
         domain = "shipping" if intent == "track_order" else "orders"
         return reply(
             replier,
@@ -225,7 +229,7 @@ def test_a_lent_order_is_used_where_it_is_meant_or_needed(replier: Replier, flee
     assert IVANS not in reply(replier, replace(own, inherited_slots=(mine,)), "ivan_santos_6635").text
 
 
-def test_a_lent_order_of_anothers_stays_unknown(replier: Replier, fleet: Fleet) -> None:
+def test_a_lent_order_of_anothers_stays_unknown(replier: PolicyReplier, fleet: Fleet) -> None:
     inherited_slots = replace(
         reading(fleet, "shipping", "track_order"), inherited_slots=(Reference("order_id", OTHERS, True),)
     )
@@ -234,7 +238,9 @@ def test_a_lent_order_of_anothers_stays_unknown(replier: Replier, fleet: Fleet) 
     assert (answer.status, answer.parts[0].evidence) == ("needs_input", ())
 
 
-def test_every_record_reply_of_the_shop_is_grounded_for_every_order(replier: Replier, fleet: Fleet) -> None:
+def test_every_record_reply_of_the_shop_is_grounded_for_every_order(
+    replier: PolicyReplier, fleet: Fleet
+) -> None:
     """All 1,000 orders through all order intents: answered, and each number stands in the evidence."""
     rows = map(json.loads, (SHOP_DIR / "records" / "orders.jsonl").read_text(encoding="utf-8").splitlines())
     orders = [(row["user_id"], row["order_id"]) for row in rows]

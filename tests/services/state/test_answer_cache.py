@@ -9,8 +9,8 @@ from fakes.serving import write_word_shop
 from fakes.sharing import QuotingParts, end, replica_program, sharer, sharing_settings
 
 from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.question import Query
 from slmfleet.services.embedded.valkey import EmbeddedValkey
-from slmfleet.services.pipeline.pipeline import Query
 from slmfleet.services.state.in_memory_answers import InMemoryAnswers
 from slmfleet.services.telemetry import metrics
 
@@ -58,17 +58,17 @@ async def test_a_hit_is_remembered_in_its_session(folder: Path, valkey: str) -> 
 async def test_a_local_answer_needs_no_server_and_no_other_replica_has_it(folder: Path, valkey: str) -> None:
     settings = sharing_settings(folder, valkey)
     async with sharer(settings) as one, sharer(settings) as two:
-        assert one.loaded.pipeline.get_local(Query(ASKED)) is None
+        assert one.loaded.pipeline.get_local(Query(text=ASKED)) is None
         hits = counted("hit")
         computed = await one.ask(ASKED)
-        hit = one.loaded.pipeline.get_local(Query(f" {ASKED.upper()}"))
+        hit = one.loaded.pipeline.get_local(Query(text=f" {ASKED.upper()}"))
         assert hit is not None
         assert (hit.text, hit.cache, counted("hit") - hits) == (computed.text, "hit", 1)
-        assert two.loaded.pipeline.get_local(Query(ASKED)) is None
-        for more in ({"customer": "ann"}, {"explain": True}, {"history": (ASKED,)}, {"session_id": "s1"}):
-            assert one.loaded.pipeline.get_local(Query(ASKED, **more)) is None
+        assert two.loaded.pipeline.get_local(Query(text=ASKED)) is None
+        for more in ({"customer": "ann"}, {"explain": True}, {"history": [ASKED]}, {"session_id": "s1"}):
+            assert one.loaded.pipeline.get_local(Query(text=ASKED, **more)) is None
         await one.shared.stop()  # nobody waits any more for this replica to know of a change
-        assert one.loaded.pipeline.get_local(Query(ASKED)) is None
+        assert one.loaded.pipeline.get_local(Query(text=ASKED)) is None
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ async def test_a_local_answer_needs_no_server_and_no_other_replica_has_it(folder
     [
         (ASKED, {"customer": "ann"}),
         (ASKED, {"explain": True}),
-        (ASKED, {"history": ("how fast is express",)}),
+        (ASKED, {"history": ["how fast is express"]}),
         ("where is parcel #W7678072", {}),
         ("where is a parcel for ann@example.com", {}),
         ("where is a parcel for $20", {}),
@@ -184,7 +184,7 @@ async def test_another_bundle_is_another_key(folder: Path, valkey: str) -> None:
 async def test_without_a_server_it_answers_and_caches_for_itself(folder: Path) -> None:
     async with sharer(sharing_settings(folder, None)) as one:
         assert [(await one.ask(ASKED)).cache for _ in range(2)] == ["miss", "hit"]
-        assert one.shared.told() == {}
+        assert one.shared.notices() == {}
 
 
 async def test_the_server_may_die_and_come_back(folder: Path, tmp_path: Path) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fakes.serving import write_word_shop
 from fakes.sharing import sharer, sharing_settings
 
+from slmfleet.models.contracts import Answer, Evidence
 from slmfleet.models.fleet.config import load_fleet
-from slmfleet.services.schemas import AnswerBody, EvidenceBody
 from slmfleet.services.state.cache_entry import CacheEntry, is_shareable, models_key, text_key
 
 
@@ -21,22 +22,22 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def answer(folder: Path) -> AnswerBody:
+async def answer(folder: Path) -> Answer:
     async with sharer(sharing_settings(folder, None)) as one:
         return await one.ask("where is a parcel")
 
 
 async def test_an_offer_is_for_anyone_and_a_question_for_ones_own_is_not(
-    folder: Path, answer: AnswerBody
+    folder: Path, answer: Answer
 ) -> None:
     fleet = load_fleet(folder / "fleet")
 
-    def asking(*evidence: EvidenceBody) -> AnswerBody:
-        part = answer.parts[0].model_copy(update={"status": "needs_input", "evidence": list(evidence)})
-        return answer.model_copy(update={"status": "needs_input", "parts": [part]})
+    def asking(*evidence: Evidence) -> Answer:
+        part = replace(answer.parts[0], status="needs_input", evidence=evidence)
+        return answer.model_copy(update={"status": "needs_input", "parts": (part,)})
 
-    title = EvidenceBody(kind="knowledge", ref="shipping/track", quote="track")
-    order = EvidenceBody(kind="record", ref="recent_orders", quote="#W1")
+    title = Evidence(kind="knowledge", ref="shipping/track", quote="track")
+    order = Evidence(kind="record", ref="recent_orders", quote="#W1")
     assert is_shareable(answer, fleet)
     assert is_shareable(asking(title), fleet)
     assert not is_shareable(asking(), fleet)
@@ -59,7 +60,7 @@ def test_the_key_tells_apart_all_that_an_answer_depends_on(folder: Path) -> None
     assert len({text_key(text) for text in ("2 days", "3 days", "2 day", "not 2 days", "2days")}) == 5
 
 
-async def test_an_entry_survives_the_server_unchanged(answer: AnswerBody) -> None:
+async def test_an_entry_survives_the_server_unchanged(answer: Answer) -> None:
     entry = CacheEntry(answer, {"shipping": "1:2"}, None, time.time() + 12.5)
     assert CacheEntry.unpacked(entry.packed()) == entry
     assert 12 < entry.ttl_s <= 12.5

@@ -40,7 +40,7 @@ async def test_without_a_server_each_process_has_its_own(tmp_path: Path, fleet: 
     shared.cache(fleet, Index(), models)
     shared.start()
     await shared.heartbeat()
-    assert shared.told() == {}
+    assert shared.notices() == {}
     await shared.stop()
 
 
@@ -62,7 +62,7 @@ async def test_one_heartbeat_a_process_whatever_is_reloaded(
             shared.cache(fleet, Index(), models)
             await shared.heartbeat()
         assert len(await keys.live_replicas(client)) == 1
-        assert shared.told() == {"redis": "ok"}
+        assert shared.notices() == {"redis": "ok"}
         shared.start()
         await shared.stop()
         assert await keys.live_replicas(client) == []
@@ -76,8 +76,8 @@ async def test_a_server_that_is_away_and_knowledge_that_is_broken_are_reported(
     fleet.domains["shipping"].knowledge_path.write_text("## track\n\n## speed\n\nFast.\n")
     with pytest.raises(Unreachable):
         await shared.heartbeat()
-    await cache.bypass()
-    checks = shared.told()
+    await cache.catch_up()
+    checks = shared.notices()
     assert "cannot be reached" in checks["redis"]
     assert "knowledge of shipping cannot be served" in checks["knowledge"]
     await shared.stop()

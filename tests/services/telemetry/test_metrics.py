@@ -13,9 +13,10 @@ from fakes.sharing import QuotingParts, sharer, sharing_settings
 from fakes.shop import BATCH, Shop
 from prometheus_client.parser import text_string_to_metric_families
 
-from slmfleet.models.contracts import Answer, Decision, Reading
+from slmfleet.models.contracts import Decision, Reading, Reply
 from slmfleet.models.fleet.config import Fleet
-from slmfleet.services.pipeline.pipeline import Query, Replier
+from slmfleet.models.question import Query
+from slmfleet.services.pipeline.pipeline import Replier
 from slmfleet.services.settings import Settings
 from slmfleet.services.telemetry import metrics
 from slmfleet.services.telemetry.labels import LABELS
@@ -172,7 +173,7 @@ class FickleParts(QuotingParts):
         default = super().replier(settings, fleet)
 
         class Fickle:
-            def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Answer:
+            def reply(self, query: Query, decision: Decision, readings: Sequence[Reading]) -> Reply:
                 answer = default.reply(query, decision, readings)
                 return replace(answer, text=answer.text + "".join(added))
 
@@ -205,7 +206,7 @@ async def test_a_hit_is_counted_and_a_sample_of_hits_is_computed_anew(
         added.extend(changed)
         assert (await one.ask("where is a parcel")).cache == "hit"
         assert (await one.ask("where is a parcel", customer="ann")).cache == "bypass"
-        await one.loaded.pipeline.checked()
+        await one.loaded.pipeline.finish_checks()
     grown = [now - was for now, was in zip(counts(), before, strict=True)]
     assert grown[:4] == [1, 1, 1, 0]
     assert grown[4:6] == ([1, 0] if verdict == "same" else [0, 1])

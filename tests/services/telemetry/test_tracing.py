@@ -12,10 +12,10 @@ from fakes.events import gateway
 from fakes.serving import WordParts
 from fakes.shop import Shop
 
+from slmfleet.models.contracts import Answer
 from slmfleet.services.events.answerer import PipelineClient, QueryClient, Request
 from slmfleet.services.events.cloudevents import QueryData
-from slmfleet.services.pipeline.dispatch import GuardedSpecialist, SpecialistRequest
-from slmfleet.services.schemas import AnswerBody
+from slmfleet.services.pipeline.guarded_specialist import GuardedSpecialist, SpecialistRequest
 from slmfleet.services.serve.middleware import HeaderSanitizer
 from slmfleet.services.telemetry import tracing
 from slmfleet.services.telemetry.tracing import TRACEPARENT
@@ -140,7 +140,7 @@ async def test_events_of_one_batch_stay_each_in_its_own_trace(
         answerer = PipelineClient(lambda: shop.loaded, WordParts().customer_of(shop.settings))
     asked = [Request(QueryData(text="where is my parcel"), trace) for trace in (CALLER, OTHER, None)]
     answers = await answerer.answer_all(asked)
-    assert {answer.status for answer in answers if isinstance(answer, AnswerBody)} == {"answered"}
+    assert {answer.status for answer in answers if isinstance(answer, Answer)} == {"answered"}
     found = spans.get_finished_spans()
     for trace in (CALLER, OTHER):
         _, trace_id, parent, _ = trace.split("-")

@@ -1,6 +1,6 @@
-"""The parts that slmfleet ships: the trained router and specialists, the replier, records and identity.
+"""The models and services that slmfleet ships: trained router and specialists, replier, records, identity.
 
-Imported lazily, so that a process loads only the libraries of the parts it holds.
+Imported lazily, so that a process loads only the libraries of what it holds.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 from slmfleet.models.errors import NotFound
 from slmfleet.models.fleet.config import Fleet, load_fleet
-from slmfleet.services.pipeline.assembly import ModelFacts
-from slmfleet.services.pipeline.dispatch import SpecialistModel
 from slmfleet.services.pipeline.guarded_model import RouterModel
+from slmfleet.services.pipeline.guarded_specialist import SpecialistModel
 from slmfleet.services.pipeline.pipeline import Replier
+from slmfleet.services.pipeline.placement import ModelFacts
 from slmfleet.services.settings import Settings
 
 if TYPE_CHECKING:
-    from slmfleet.models.inference.specialist import Specialist as Shipped
+    from slmfleet.models.inference.specialist import Specialist
     from slmfleet.router.classifier import Router
     from slmfleet.services.identity import Issuer
 
 
 class DefaultFactory:
-    """`Parts` from the folder of the fleet and its bundles."""
+    """`FleetFactory` from the fleet's folder and its bundles."""
 
     def fleet(self, settings: Settings) -> Fleet:
         """The checked configuration. Raises FleetFault."""
@@ -38,18 +38,20 @@ class DefaultFactory:
 
     def specialist(self, settings: Settings, fleet: Fleet, domain: str) -> tuple[SpecialistModel, ModelFacts]:
         """The domain's specialist from its bundle. Raises BundleFault, ModelBroken."""
-        from slmfleet.models.inference.specialist import Specialist as Shipped
+        from slmfleet.models.inference.specialist import Specialist
 
-        specialist = Shipped.load(fleet.domains[domain])
+        specialist = Specialist.load(fleet.domains[domain])
         return specialist, _facts(specialist)
 
     def replier(self, settings: Settings, fleet: Fleet) -> Replier:
         """The replier over the fleet's policies and the order records. Raises SettingsFault, FleetFault."""
-        from slmfleet.services.pipeline.reply import Replier as Shipped
+        from slmfleet.services.pipeline.reply import PolicyReplier
         from slmfleet.services.records.store import open_records
 
         seed = fleet.folder / "records"
-        return Shipped(fleet, open_records(settings.resolved_records_url(), seed if seed.is_dir() else None))
+        return PolicyReplier(
+            fleet, open_records(settings.resolved_records_url(), seed if seed.is_dir() else None)
+        )
 
     def customer_of(self, settings: Settings) -> Callable[[str], str]:
         """Verification of customer tokens under the settings' secret."""
@@ -97,10 +99,10 @@ def _facts(model: object) -> ModelFacts:
     )
 
 
-def load_models(fleet: Fleet) -> tuple[Router, dict[str, Shipped]]:
+def load_models(fleet: Fleet) -> tuple[Router, dict[str, Specialist]]:
     """Router and specialists of a fleet, each having passed its probe. Raises BundleFault, ModelBroken."""
-    from slmfleet.models.inference.specialist import Specialist as Shipped
+    from slmfleet.models.inference.specialist import Specialist
     from slmfleet.router.classifier import Router
 
-    specialists = {name: Shipped.load(domain) for name, domain in fleet.domains.items()}
+    specialists = {name: Specialist.load(domain) for name, domain in fleet.domains.items()}
     return Router.of(fleet), specialists
