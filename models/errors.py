@@ -14,7 +14,8 @@
     ├── Unreachable             a server that is needed (Redis, a broker) does not answer or does not start
     ├── EventFault              an event on a queue cannot be dealt with (`reason`)
     ├── FleetFault              fleet.yaml, domain.yaml or a file they name is wrong (`faults`)
-    ├── BundleFault             a bundle is missing, damaged or of another format
+    ├── BundleFault             a bundle is damaged, of another format, or was trained for something else
+    │   └── BundleMissing       there is no bundle: the model has not been trained yet
     ├── DataFault               a training row or source cannot be used
     ├── BaselineFault           a model to compare with cannot be loaded or asked
     └── SettingsFault           a setting is missing or contradicts another
@@ -118,7 +119,11 @@ class FleetFault(SlmfleetError):
 
 
 class BundleFault(SlmfleetError):
-    """A bundle cannot be served: missing, damaged, or of another format."""
+    """A bundle cannot be served: missing, damaged, of another format, or trained for something else."""
+
+
+class BundleMissing(BundleFault):
+    """There is no bundle in the folder: the model has not been trained yet."""
 
 
 class DataFault(SlmfleetError):

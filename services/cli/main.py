@@ -167,7 +167,7 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Post real shoppers' test texts to a served fleet: statuses, latency, throughput."""
-    from slmfleet.models.fleet.config import load_fleet
+    from slmfleet.models.fleet.loading import load_fleet
     from slmfleet.models.training.data import load_corpus
     from slmfleet.services.evaluation.bench import load as benching
     from slmfleet.services.evaluation.bench import models as bench_models
@@ -235,7 +235,7 @@ def compare(
 @app.command()
 def check(fleet: FleetOption = None) -> None:
     """Explain every fault of a fleet's folder, with file and line."""
-    from slmfleet.models.fleet.config import load_fleet
+    from slmfleet.models.fleet.loading import load_fleet
     from slmfleet.models.training.data import load_corpus
     from slmfleet.services.pipeline.default_parts import load_models
 

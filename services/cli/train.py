@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 from slmfleet.models.errors import DataFault
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.bundle import Card, size_bytes
 from slmfleet.models.training.data import load_corpus
 from slmfleet.models.training.distill import distilled_base, is_distilled

@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.table import Table
 
 from slmfleet.models.contracts import OUT_OF_SCOPE, Decision
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.bundle import size_bytes
 from slmfleet.models.progress import Progress
 from slmfleet.models.training.data import Row, load_corpus

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slmfleet.models.errors import FleetFault
-from slmfleet.models.fleet.config import load_fleet, reread
+from slmfleet.models.fleet.loading import load_fleet, reread
 from slmfleet.models.inference.specialist import Specialist
 from slmfleet.services.settings import SHOP_DIR
 

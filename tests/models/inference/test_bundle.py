@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from slmfleet.models.errors import BundleFault, ModelBroken
-from slmfleet.models.fleet.config import Domain, load_fleet
+from slmfleet.models.fleet.config import Domain
 from slmfleet.models.fleet.knowledge import Passage
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.bundle import read_card, size_bytes
 from slmfleet.models.inference.encoder import MAX_TOKENS, Encoder
 from slmfleet.models.inference.specialist import Specialist

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from slmfleet.models.contracts import ABSTAIN, Explanation, Flip, Neighbour, WordWeight
 from slmfleet.models.errors import BundleFault
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.bundle import (
     MODEL_FILE,
     NEIGHBOURS_FILE,

@@ -11,7 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from slmfleet.models.errors import DataFault  # noqa: E402
-from slmfleet.models.fleet.config import Fleet, load_fleet  # noqa: E402
+from slmfleet.models.fleet.config import Fleet  # noqa: E402
+from slmfleet.models.fleet.loading import load_fleet  # noqa: E402
 from slmfleet.models.inference.encoder import Encoder  # noqa: E402
 from slmfleet.models.inference.specialist import Specialist  # noqa: E402
 from slmfleet.models.training.data import load_corpus  # noqa: E402

@@ -21,7 +21,8 @@ from slmfleet.models.contracts import (
     Route,
     Slot,
 )
-from slmfleet.models.fleet.config import Fleet, load_fleet
+from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.text.grounding import ungrounded
 from slmfleet.services.pipeline.pipeline import Query
 from slmfleet.services.pipeline.reply import Replier
