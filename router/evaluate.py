@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision
-from slmfleet.models.training.calibrate import expected_calibration_error
+from slmfleet.models.training.confidence import expected_calibration_error
 from slmfleet.models.training.data import Row
 from slmfleet.models.training.evaluate import Share, by_source
 from slmfleet.router.classifier import Router

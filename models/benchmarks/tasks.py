@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from slmfleet.models.benchmarks.dedup import rows_with_twins, without_twins
 from slmfleet.models.benchmarks.published import Published, load_published
 from slmfleet.models.benchmarks.rows import SUITES_DIR, SourceRow, read_note, read_rows
 from slmfleet.models.benchmarks.task import Kind, Suite, SuiteRow, Task
 from slmfleet.models.contracts import OUT_OF_SCOPE
 from slmfleet.models.errors import NotFound
 from slmfleet.models.fleet.loading import load_fleet
+from slmfleet.models.text.normalise import fingerprint
 from slmfleet.models.training.data import Corpus, load_corpus
 
 HINT3_RETAILERS: Final = ("sofmattress", "curekart", "powerplay11")
@@ -66,6 +66,23 @@ def make_task(
         published=published.figures_of(suite, name),
         goals=published.goals_of(suite, name),
     )
+
+
+def rows_with_twins(train: Iterable[SuiteRow], test: Iterable[SuiteRow]) -> list[str]:
+    """The test texts that have a near-duplicate in training, in order; one each test row."""
+    known = {_key(row.text) for row in train}
+    return [row.text for row in test if _key(row.text) in known]
+
+
+def without_twins(train: Iterable[SuiteRow], test: Iterable[SuiteRow]) -> tuple[SuiteRow, ...]:
+    """The training rows that no test row is a near-duplicate of."""
+    tested = {_key(row.text) for row in test}
+    return tuple(row for row in train if _key(row.text) not in tested)
+
+
+def _key(text: str) -> str:
+    # A text of punctuation or emoji alone has an empty fingerprint; two of them are not near-duplicates.
+    return fingerprint(text) or text
 
 
 def join_rows(rows: Sequence[SuiteRow], pairs: int, seed: int = 0) -> tuple[SuiteRow, ...]:

@@ -22,8 +22,9 @@ from slmfleet.models.atomic_file import atomic_write
 from slmfleet.models.inference.encoder import MAX_TOKENS, read_tokens
 from slmfleet.models.progress import Progress
 from slmfleet.models.training.augment import with_typo
-from slmfleet.models.training.loop import Recipe, attention, has_fast_halves, padded, passes, seed_everything
-from slmfleet.models.training.network import MultiHeadEncoder, base_folder, build
+from slmfleet.models.training.loop import has_fast_halves, seed_everything
+from slmfleet.models.training.network import MultiHeadEncoder, attention, base_folder, build, padded
+from slmfleet.models.training.recipe import Recipe, epochs_for
 from slmfleet.models.training.vocabulary import trim
 
 #: Sharpness of the likeness between sentences that the student imitates.
@@ -69,7 +70,7 @@ def _imitate(
     optimizer = torch.optim.AdamW(
         student.bert.parameters(), lr=recipe.rate, weight_decay=recipe.weight_decay, fused=True
     )
-    epochs = recipe.epochs or passes(len(texts))
+    epochs = recipe.epochs or epochs_for(len(texts))
     steps = epochs * -(-len(texts) // recipe.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.rate, total_steps=steps + 1, pct_start=0.1

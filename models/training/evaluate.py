@@ -12,7 +12,7 @@ import numpy as np
 from slmfleet.models.contracts import Slot
 from slmfleet.models.inference.specialist import Specialist
 from slmfleet.models.text.amounts import number_span
-from slmfleet.models.training.calibrate import expected_calibration_error
+from slmfleet.models.training.confidence import expected_calibration_error
 from slmfleet.models.training.data import Row, Span
 
 #: Sources of test rows that real shoppers wrote; the rest were written for tests or from templates.

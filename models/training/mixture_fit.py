@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from slmfleet.models.inference.mixture import Mixture, Signals, Trust
-from slmfleet.models.training.calibrate import MIN_ROWS, fit_temperature, negative_log_likelihood
+from slmfleet.models.training.confidence import MIN_ROWS, fit_temperature, negative_log_likelihood
 
 #: Label index of a held-out row that belongs to no label.
-NOWHERE = -1
+NO_LABEL = -1
 #: Rows of one model of which the weight of the lexical head is fitted.
 ENOUGH_ROWS = 150
 _LEXICAL_WEIGHTS = (0.25, 0.5, 0.75, 1.0)
@@ -26,7 +26,7 @@ def fit_mixture(
 ) -> Mixture:
     """The mixture that suits held-out rows, and the trust in it, fitted on the same rows.
 
-    `wanted` (rows,) are label indices, or NOWHERE. Those of the first `trusted` labels fit the mixture; all
+    `wanted` (rows,) are label indices, or NO_LABEL. Those of the first `trusted` labels fit the mixture; all
     fit the trust, which is that the best of those labels is right. The rows may come from several `models`,
     each of which was not trained on its part of them.
     """

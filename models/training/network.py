@@ -67,3 +67,14 @@ def build(
 def parameters(network: nn.Module) -> int:
     """How many numbers the network has learned."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def padded(sequences: Sequence[Sequence[int]], fill: int) -> Tensor:
+    """Sequences as one (rows, longest) tensor."""
+    width = max(len(sequence) for sequence in sequences)
+    return torch.tensor([[*sequence, *[fill] * (width - len(sequence))] for sequence in sequences])
+
+
+def attention(ids: Sequence[Sequence[int]]) -> Tensor:
+    """Ones where `padded(ids, 0)` has tokens."""
+    return padded([[1] * len(sequence) for sequence in ids], 0)

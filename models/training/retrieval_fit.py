@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slmfleet.models.inference.retrieval import Weights, clearness, weigh
-from slmfleet.models.training.calibrate import MIN_ROWS, threshold_for_error
+from slmfleet.models.training.confidence import MIN_ROWS, threshold_for_error
 
 #: Clearer than any passage can be.
 _NEVER = 1e9

@@ -4,6 +4,8 @@ import io
 import json
 import math
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +15,9 @@ from fakes.readers import TfidfReader, ToldReader, make_task, no_bar, slice_of, 
 from rich.console import Console
 
 from slmfleet.models.benchmarks import run as suites
+from slmfleet.models.benchmarks.report import tables
 from slmfleet.models.benchmarks.result import Measure, SuiteResult
 from slmfleet.models.benchmarks.run import evaluate_suite, median_ms, run_suite
-from slmfleet.models.benchmarks.tables import tables
 from slmfleet.models.benchmarks.task import PublishedFigure, Reader, Suite, SuiteRow, Task
 from slmfleet.models.benchmarks.tasks import load_suite
 from slmfleet.models.errors import NotFound, SettingsFault
@@ -180,3 +182,26 @@ def test_rows_in_scope_are_read_again_with_typing_errors() -> None:
     assert found.metrics["intent_accuracy"].mean == 100
     assert found.metrics["typo_accuracy"].mean == 0
     assert found.metrics["typo_loss"].mean == 100
+
+
+def test_without_torch_a_suite_names_the_extra(tmp_path: Path) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError("hidden", name=name)
+sys.meta_path.insert(0, Hidden())
+from slmfleet.models.benchmarks.run import evaluate_suite
+from slmfleet.models.errors import SettingsFault
+try:
+    evaluate_suite("snips", 1, Path({str(tmp_path)!r}), Path({str(tmp_path)!r}), lambda name: print)
+except SettingsFault as error:
+    print(error)
+"""
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert out.stdout.strip() == (
+        "a suite is measured on models that are trained for it, which needs torch: install the extra with "
+        "pip install 'slmfleet[train]'"
+    ), out.stderr

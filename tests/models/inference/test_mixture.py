@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from slmfleet.models.inference.mixture import Mixture, Signals, Trust, log_odds
 from slmfleet.models.inference.numerics import log_softmax, softmax
-from slmfleet.models.training.calibrate import expected_calibration_error, negative_log_likelihood
+from slmfleet.models.training.confidence import expected_calibration_error, negative_log_likelihood
 
 LABELS = 4
 
