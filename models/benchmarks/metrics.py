@@ -78,7 +78,7 @@ def _auroc(rows: Outcomes) -> float:
     return auroc(rows.inlier, rows.in_scope)
 
 
-def _rival(index: int) -> Callable[[Outcomes], float]:
+def _ood_auroc(index: int) -> Callable[[Outcomes], float]:
     return lambda rows: (
         auroc(rows.ood_baselines[:, index], rows.in_scope)
         if rows.ood_baselines.shape[1] > index
@@ -87,11 +87,11 @@ def _rival(index: int) -> Callable[[Outcomes], float]:
 
 
 def _micro_f1(rows: Outcomes) -> float:
-    return micro_f1(rows.truth, rows.said)
+    return micro_f1(rows.truth, rows.predicted)
 
 
 def _macro_f1(rows: Outcomes) -> float:
-    return macro_f1(rows.truth, rows.said)
+    return macro_f1(rows.truth, rows.predicted)
 
 
 def ranking(task: Task, rows: Outcomes) -> tuple[Floats, Bools]:
@@ -104,7 +104,7 @@ def ranking(task: Task, rows: Outcomes) -> tuple[Floats, Bools]:
 
 
 def metrics_of(task: Task) -> Mapping[str, Metric]:
-    """The metrics a task is measured by, in the order of telling; typing errors are to hurt the first."""
+    """The metrics a task is measured by, in the order of reports; the typo metrics are about the first."""
     first = _micro_f1 if task.kind == "multi" else _right
     on_clean: dict[str, Callable[[Outcomes], float]]
     if task.kind == "single":
@@ -116,7 +116,7 @@ def metrics_of(task: Task) -> Mapping[str, Metric]:
                 "oos_recall": _oos_recall,
                 "auroc": _auroc,
             }
-            on_clean |= {f"auroc_{name}": _rival(index) for index, name in enumerate(OOD_SCORES)}
+            on_clean |= {f"auroc_{name}": _ood_auroc(index) for index, name in enumerate(OOD_SCORES)}
         if any(row.spans for row in task.test):
             on_clean["slot_f1"] = _slot_f1
     elif task.kind == "multi":

@@ -29,9 +29,9 @@ _WORD = re.compile(r"[^\W\d_]{5,}")
 class Outcomes:
     """Arrays by row. `right` and `confidence` are of the best label in scope, or of the whole set of labels.
 
-    `accepted`: the reader takes the row for in scope. `truth` and `said` are (n, labels), without columns in
-    a task of one label a row. `spans` is (n, 3): slots marked, read, both. `ood_baselines` is (n, scores),
-    without columns where there are none.
+    `accepted`: the reader takes the row to be in scope. `truth` and `predicted` are (n, labels), without
+    columns in a task of one label a row. `spans` is (n, 3): slots marked, read, both. `ood_baselines` is
+    (n, scores), without columns where there are none.
     """
 
     in_scope: Bools
@@ -40,7 +40,7 @@ class Outcomes:
     confidence: Floats
     inlier: Floats
     truth: Bools
-    said: Bools
+    predicted: Bools
     spans: Ints
     ood_baselines: Floats
 
@@ -115,7 +115,7 @@ def observe(
         confidence=column(3, np.float64),
         inlier=column(4, np.float64),
         truth=column(5, np.bool_, width),
-        said=column(6, np.bool_, width),
+        predicted=column(6, np.bool_, width),
         spans=column(7, np.int64, 3),
         ood_baselines=np.array(ood_baselines or [()] * len(found), dtype=np.float64).reshape(
             len(found), len(ood_baselines[0]) if ood_baselines else 0
@@ -124,7 +124,7 @@ def observe(
 
 
 def columns_of(task: Task) -> tuple[str, ...]:
-    """The labels of the columns of `truth` and `said`: those of training and those of the test rows."""
+    """The labels of the columns of `truth` and `predicted`: those of training and those of the test rows."""
     return tuple(sorted({label for row in task.test for label in row.labels} | set(task.labels)))
 
 
@@ -159,7 +159,7 @@ def _single(reader: Reader, task: Task, row: SuiteRow, verdict: Verdict) -> _Out
 
 
 def _multi(reader: Reader, row: SuiteRow, columns: Sequence[str], verdict: Verdict) -> _Outcome:
-    said = {
+    predicted = {
         label
         for label, probability in zip(reader.labels, verdict.probabilities, strict=True)
         if probability >= verdict.label_threshold
@@ -170,11 +170,11 @@ def _multi(reader: Reader, row: SuiteRow, columns: Sequence[str], verdict: Verdi
     accepted = verdict.inlier >= reader.threshold
     return (
         True,
-        said == set(row.labels),
+        predicted == set(row.labels),
         accepted,
         confidence,
         verdict.inlier,
-        *_sets(row, said, columns),
+        *_sets(row, predicted, columns),
         _NO_SPANS,
     )
 
@@ -183,15 +183,23 @@ def _joined(
     reader: Reader, task: Task, row: SuiteRow, columns: Sequence[str], verdicts: Sequence[Verdict]
 ) -> _Outcome:
     best = [best_label(reader, verdict, task.out_of_scope) for verdict in verdicts]
-    said = {label for label, _ in best}
+    predicted = {label for label, _ in best}
     confidence = math.prod(probability for _, probability in best)
     inlier = min(verdict.inlier for verdict in verdicts)
     accepted = all(_accepts(reader, task, verdict) for verdict in verdicts)
-    return True, said == set(row.labels), accepted, confidence, inlier, *_sets(row, said, columns), _NO_SPANS
+    return (
+        True,
+        predicted == set(row.labels),
+        accepted,
+        confidence,
+        inlier,
+        *_sets(row, predicted, columns),
+        _NO_SPANS,
+    )
 
 
-def _sets(row: SuiteRow, said: set[str], columns: Sequence[str]) -> tuple[list[bool], list[bool]]:
-    return [label in row.labels for label in columns], [label in said for label in columns]
+def _sets(row: SuiteRow, predicted: set[str], columns: Sequence[str]) -> tuple[list[bool], list[bool]]:
+    return [label in row.labels for label in columns], [label in predicted for label in columns]
 
 
 def typo_text(text: str, dice: random.Random) -> str:

@@ -1,4 +1,4 @@
-"""`--report FOLDER`: results kept as JSON, and a page with plots made of all that are kept.
+"""A suite's results as tables for a terminal of 80 columns, and `--report FOLDER`: JSON, a page and plots.
 
 FOLDER/results.md                         the page, from the JSON alone
 FOLDER/<suite>/results.json               what was measured
@@ -30,7 +30,7 @@ LEGEND = (
 
 
 def write_report(folder: Path, result: SuiteResult) -> None:
-    """Keep `result` in `folder` and make page and plots anew from all results there.
+    """Write `result` into `folder`, and page and plots anew from all results there.
 
     Raises DataFault for another results.json that cannot be read, SettingsFault without matplotlib.
     """
@@ -60,7 +60,7 @@ def read_results(folder: Path) -> list[SuiteResult]:
 
 
 def page(results: Sequence[SuiteResult]) -> str:
-    """The Markdown page: nothing on it that is not in `results`."""
+    """The Markdown page, from `results` alone."""
     return "\n".join(_lines(results)) + "\n"
 
 
@@ -128,7 +128,7 @@ def _figure(figure: Published) -> str:
 
 
 def _cost_line(task: TaskResult) -> str:
-    """What a reader costs, in a line."""
+    """One line: training time, size, parameters and latency."""
     latency = statistics.median(task.cost.latency_ms)
     return (
         f"trained in {statistics.fmean(task.cost.training_s):.0f} s, {task.cost.bytes / 1e6:.1f} MB, "
@@ -137,7 +137,7 @@ def _cost_line(task: TaskResult) -> str:
 
 
 def _rows_line(task: TaskResult) -> str:
-    """How many rows there were to learn from and to be measured on, in a line."""
+    """One line: labels, training rows and test rows."""
     outside = f", {task.out_of_scope_rows} of them out of scope" if task.out_of_scope_rows else ""
     return (
         f"{task.labels} labels, {task.train_rows} training rows ({task.dropped_rows} left out for "
@@ -146,7 +146,7 @@ def _rows_line(task: TaskResult) -> str:
 
 
 def tables(result: SuiteResult) -> Iterator[RenderableType]:
-    """One table a task: ours, the goal and what others reached."""
+    """One table a task: our figures, the goal and published ones."""
     yield f"{result.title}. {result.seeds} seed{'s' if result.seeds > 1 else ''}."
     for task in result.tasks:
         yield ""

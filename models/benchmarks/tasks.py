@@ -49,20 +49,20 @@ def make_task(
     validation: Iterable[SuiteRow] = (), kind: Kind = "single", out_of_scope: str | None = None,
     reader: str | None = None,
 ) -> Task:  # fmt: skip
-    """A task whose training and validation rows are rid of near-duplicates of its test rows."""
-    learnt, tested = tuple(train), tuple(test)
-    kept = without_twins(learnt, tested)
+    """A task without those training and validation rows that are near-duplicates of its test rows."""
+    all_train, tested = tuple(train), tuple(test)
+    clean_train = without_twins(all_train, tested)
     return Task(
         suite=suite,
         name=name,
         kind=kind,
-        train=kept,
+        train=clean_train,
         validation=without_twins(validation, tested),
         test=tested,
         out_of_scope=out_of_scope,
         reader=reader or name,
-        dropped=len(learnt) - len(kept),
-        twins=len(rows_with_twins(learnt, tested)),
+        dropped=len(all_train) - len(clean_train),
+        twins=len(rows_with_twins(all_train, tested)),
         published=published.figures_of(suite, name),
         goals=published.goals_of(suite, name),
     )
@@ -98,9 +98,9 @@ def join_rows(rows: Sequence[SuiteRow], pairs: int, seed: int = 0) -> tuple[Suit
 
 
 def transfer_tasks(corpus: Corpus, published: Published) -> tuple[Task, ...]:
-    """One task a retailer: the shop's router without that retailer's rows, on what its customers asked.
+    """One task a retailer: the shop's router without that retailer's rows, on its customers' questions.
 
-    Labels are domains (`hand_off` is one). Only rows in scope are tested; out of scope is told apart in
+    Labels are domains (`hand_off` is one). Only rows in scope are tested; out of scope is measured in
     hint3-v1 and hint3-v2.
     """
     tasks = []

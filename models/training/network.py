@@ -16,7 +16,7 @@ from transformers.utils import logging
 
 HIDDEN = 384
 
-# The heads of the full encoder's first training are left out on purpose: nothing to warn of.
+# The pretrained heads of the full encoder are left out on purpose: no warning is due.
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 
@@ -65,7 +65,7 @@ def build(
 
 
 def parameters(network: nn.Module) -> int:
-    """How many numbers the network has learned."""
+    """Number of trained parameters."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 

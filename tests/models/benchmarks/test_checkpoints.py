@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes.readers import TfidfReader, ToldReader, make_task, no_bar, slice_of, verdict
+from fakes.readers import ScriptedReader, TfidfReader, make_task, no_bar, slice_of, verdict
 
 from slmfleet.models.benchmarks import checkpoints
 from slmfleet.models.benchmarks.checkpoints import TRAINER_VERSION, RunStore, read_run, run_key
@@ -37,8 +37,8 @@ class CountingTrainer:
         self.calls.append((task.name, seed))
         third = 1 / 3 + seed / 100
         said = {"one": verdict(1 - third, third), "two": verdict(third, 1 - third)}
-        rounded = ToldReader(("pay", "ship"), {**said, "off": verdict(0.5, 0.5, inlier=0.1)})
-        return replace(rounded, exact=ToldReader(("pay", "ship"), {**said, "off": verdict(0.6, 0.4)}))
+        rounded = ScriptedReader(("pay", "ship"), {**said, "off": verdict(0.5, 0.5, inlier=0.1)})
+        return replace(rounded, exact=ScriptedReader(("pay", "ship"), {**said, "off": verdict(0.6, 0.4)}))
 
 
 def suite(*tasks: Task) -> Suite:

@@ -7,7 +7,7 @@ import pytest
 from fakes.fleet import FLEET, RETURNS, RETURNS_KNOWLEDGE
 
 from slmfleet.models.errors import FleetFault
-from slmfleet.models.fleet.loading import load_fleet
+from slmfleet.models.fleet.loading import load_fleet, reread
 from slmfleet.services.settings import SHOP_DIR
 
 
@@ -78,3 +78,29 @@ def test_all_faults_are_told_at_once(make_fleet: Callable[..., Path]) -> None:
 def test_a_missing_folder_is_a_fault_not_a_traceback(tmp_path: Path) -> None:
     with pytest.raises(FleetFault, match="there is no such file"):
         load_fleet(tmp_path)
+
+
+def test_other_intents_need_the_fleet_loaded_anew(make_fleet: Callable[..., Path]) -> None:
+    fleet = load_fleet(make_fleet())
+    assert reread(fleet, "returns").config == fleet.domains["returns"].config
+    make_fleet(**{"returns/domain.yaml": RETURNS.replace("  how_to:", "  how_come:")})
+    with pytest.raises(FleetFault, match="load the fleet anew"):
+        reread(fleet, "returns")
+
+
+def test_changed_knowledge_is_read_again(make_fleet: Callable[..., Path]) -> None:
+    fleet = load_fleet(make_fleet())
+    make_fleet(**{"returns/knowledge.md": RETURNS_KNOWLEDGE.replace("anything", "shoes")})
+    domain = reread(fleet, "returns")
+    assert "return shoes within 30 days" in domain.passage_by_id["the-window"].text
+    assert domain.knowledge_digest != fleet.domains["returns"].knowledge_digest
+
+
+def test_every_form_of_a_phrase_stands_for_the_first(make_fleet: Callable[..., Path]) -> None:
+    yaml = FLEET.replace("wording:", "gazetteers: {product: names.txt}\nwording:")
+    fleet = load_fleet(
+        make_fleet(**{"fleet.yaml": yaml, "names.txt": "Hiking Boots | walking  boots\n\nHat\n"})
+    )
+    assert fleet.gazetteers == {
+        "product": {"hiking boots": "Hiking Boots", "walking boots": "Hiking Boots", "hat": "Hat"}
+    }
