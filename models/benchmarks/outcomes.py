@@ -85,7 +85,7 @@ def observe(
     reader: Reader, task: Task, rows: Sequence[SuiteRow], change: Callable[[str], str] | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Outcomes:  # fmt: skip
-    """Read `rows` and hold the verdicts against their labels.
+    """Read `rows` and compare the verdicts with their labels.
 
     With `change` their texts are changed first; slots then lie elsewhere, and `spans` says nothing.
     """
