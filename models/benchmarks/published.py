@@ -54,7 +54,7 @@ class _Published(BaseModel):
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedFigures:
     """All figures and explicit goals, by (suite, task)."""
 
     figures: Mapping[Place, tuple[PublishedFigure, ...]]
@@ -86,7 +86,7 @@ class Published:
         return values | dict(self.goals.get((suite, task), {}))
 
 
-def load_published(folder: Path = SUITES_DIR) -> Published:
+def load_published(folder: Path = SUITES_DIR) -> PublishedFigures:
     """Figures and goals of `published.yaml` and of HINT3's results. Raises DataFault."""
     path = folder / "published.yaml"
     try:
@@ -106,7 +106,7 @@ def load_published(folder: Path = SUITES_DIR) -> Published:
     goals: dict[Place, dict[str, float]] = defaultdict(dict)
     for goal in read.goals:
         goals[goal.suite, goal.task] |= goal.metrics
-    return Published({place: tuple(found) for place, found in figures.items()}, goals)
+    return PublishedFigures({place: tuple(found) for place, found in figures.items()}, goals)
 
 
 def _hint3(path: Path) -> list[tuple[str, PublishedFigure]]:
