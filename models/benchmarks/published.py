@@ -1,6 +1,6 @@
 """What other systems reached on the suites' tasks, and what this project is to reach.
 
-suites/published.yaml holds figures one by one, each with its source and what it holds for; those of HINT3
+suites/published.yaml holds figures one by one, each with its source and conditions; those of HINT3
 are read from its authors' own result files, at the threshold of best accuracy and at the lowest.
 """
 
@@ -68,13 +68,13 @@ class PublishedFigures:
     def goals_of(self, suite: str, task: str) -> dict[str, float]:
         """Metric -> percentage to reach: the best published (a floor where nothing is), unless set otherwise.
 
-        What is bought from each other with a threshold is taken from one system, the one of best accuracy,
-        where accuracy is published: a system that refuses everything has an out-of-scope recall of 100 %.
+        Metrics that a threshold trades against each other are taken from the system of best accuracy, where
+        accuracy is published: a system that refuses everything has an out-of-scope recall of 100 %.
         """
         best: dict[str, PublishedFigure] = {}
         for kind in ("floor", "published"):
             figures = [figure for figure in self.figures_of(suite, task) if figure.kind == kind]
-            # The best of a metric comes first, and is to stay.
+            # Reversed: the best of a metric comes first, and is assigned last.
             best |= {figure.metric: figure for figure in reversed(figures)}
             if accurate := next((figure.system for figure in figures if figure.metric == "accuracy"), None):
                 best |= {

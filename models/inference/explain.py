@@ -1,6 +1,6 @@
 """Explaining a classifier's decision: what each word weighs, what would flip it, the nearest training rows.
 
-From scores alone (occlusion), so that it holds for the int8 graph that serves, not for a copy of it.
+From scores alone (occlusion), so that it explains the served int8 graph itself.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Score = Callable[[Sequence[str]], ScoreBatch]
 #: Words that are weighed singly; of longer texts, groups of words. Bounds the passes through the model.
 MAX_WORDS = 40
 MAX_REMOVED = 3
-#: In the second and third round only so many of the weightiest words are tried.
+#: Number of the weightiest words that the second and third round try.
 _CANDIDATES = 8
 NEAREST = 3
 
@@ -116,7 +116,7 @@ def explain(
     )
 
 
-#: The scores of several texts, and which of them -> what is decided on that one.
+#: From the scores of several texts and the index of one of them to the decision on that one.
 Outcome = Callable[[ScoreBatch, int], str]
 
 
