@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from slmfleet.models.benchmarks.dedup import rows_with_twins, without_twins
-from slmfleet.models.benchmarks.published import Published, load_published
+from slmfleet.models.benchmarks.published import PublishedFigures, load_published
 from slmfleet.models.benchmarks.rows import SUITES_DIR, SourceRow, read_note, read_rows
 from slmfleet.models.benchmarks.task import Kind, Suite, SuiteRow, Task
 from slmfleet.models.contracts import OUT_OF_SCOPE
 from slmfleet.models.errors import NotFound
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
+from slmfleet.models.text.normalise import fingerprint
 from slmfleet.models.training.data import Corpus, load_corpus
 
 HINT3_RETAILERS: Final = ("sofmattress", "curekart", "powerplay11")
@@ -45,27 +45,44 @@ def load_suite(name: str, fleet: Path | None = None) -> Suite:
 
 
 def make_task(
-    suite: str, name: str, published: Published, *, train: Iterable[SuiteRow], test: Iterable[SuiteRow],
-    validation: Iterable[SuiteRow] = (), kind: Kind = "single", out_of_scope: str | None = None,
-    reader: str | None = None,
+    suite: str, name: str, published: PublishedFigures, *, train: Iterable[SuiteRow],
+    test: Iterable[SuiteRow], validation: Iterable[SuiteRow] = (), kind: Kind = "single",
+    out_of_scope: str | None = None, reader: str | None = None,
 ) -> Task:  # fmt: skip
-    """A task whose training and validation rows are rid of near-duplicates of its test rows."""
-    learnt, tested = tuple(train), tuple(test)
-    kept = without_twins(learnt, tested)
+    """A task without those training and validation rows that are near-duplicates of its test rows."""
+    all_train, tested = tuple(train), tuple(test)
+    clean_train = without_twins(all_train, tested)
     return Task(
         suite=suite,
         name=name,
         kind=kind,
-        train=kept,
+        train=clean_train,
         validation=without_twins(validation, tested),
         test=tested,
         out_of_scope=out_of_scope,
         reader=reader or name,
-        dropped=len(learnt) - len(kept),
-        twins=len(rows_with_twins(learnt, tested)),
+        dropped=len(all_train) - len(clean_train),
+        twins=len(rows_with_twins(all_train, tested)),
         published=published.figures_of(suite, name),
         goals=published.goals_of(suite, name),
     )
+
+
+def rows_with_twins(train: Iterable[SuiteRow], test: Iterable[SuiteRow]) -> list[str]:
+    """The test texts that have a near-duplicate in training, in order; one each test row."""
+    known = {_key(row.text) for row in train}
+    return [row.text for row in test if _key(row.text) in known]
+
+
+def without_twins(train: Iterable[SuiteRow], test: Iterable[SuiteRow]) -> tuple[SuiteRow, ...]:
+    """The training rows that no test row is a near-duplicate of."""
+    tested = {_key(row.text) for row in test}
+    return tuple(row for row in train if _key(row.text) not in tested)
+
+
+def _key(text: str) -> str:
+    # A text of punctuation or emoji alone has an empty fingerprint; two of them are not near-duplicates.
+    return fingerprint(text) or text
 
 
 def join_rows(rows: Sequence[SuiteRow], pairs: int, seed: int = 0) -> tuple[SuiteRow, ...]:
@@ -80,10 +97,10 @@ def join_rows(rows: Sequence[SuiteRow], pairs: int, seed: int = 0) -> tuple[Suit
     return tuple(joined.values())
 
 
-def transfer_tasks(corpus: Corpus, published: Published) -> tuple[Task, ...]:
-    """One task a retailer: the shop's router without that retailer's rows, on what its customers asked.
+def transfer_tasks(corpus: Corpus, published: PublishedFigures) -> tuple[Task, ...]:
+    """One task a retailer: the shop's router without that retailer's rows, on its customers' questions.
 
-    Labels are domains (`hand_off` is one). Only rows in scope are tested; out of scope is told apart in
+    Labels are domains (`hand_off` is one). Only rows in scope are tested; out of scope is measured in
     hint3-v1 and hint3-v2.
     """
     tasks = []
@@ -111,7 +128,7 @@ def _of(rows: Iterable[SourceRow], *splits: str, part: str = "", shots: int | No
     ]
 
 
-def _hint3(suite: str, rows: list[SourceRow], published: Published) -> tuple[Task, ...]:
+def _hint3(suite: str, rows: list[SourceRow], published: PublishedFigures) -> tuple[Task, ...]:
     version = suite.partition("-")[2]
     return tuple(
         make_task(
@@ -123,7 +140,7 @@ def _hint3(suite: str, rows: list[SourceRow], published: Published) -> tuple[Tas
     )  # fmt: skip
 
 
-def _clinc150(suite: str, rows: list[SourceRow], published: Published) -> tuple[Task, ...]:
+def _clinc150(suite: str, rows: list[SourceRow], published: PublishedFigures) -> tuple[Task, ...]:
     train = {"full": ("train", "oos_train"), "oos-plus": ("train", "oos_train", "oos_train_plus")}
     return tuple(
         make_task(
@@ -134,7 +151,7 @@ def _clinc150(suite: str, rows: list[SourceRow], published: Published) -> tuple[
     )  # fmt: skip
 
 
-def _with_shots(suite: str, rows: list[SourceRow], published: Published) -> tuple[Task, ...]:
+def _with_shots(suite: str, rows: list[SourceRow], published: PublishedFigures) -> tuple[Task, ...]:
     # Whoever has five rows a label has no validation split either.
     return tuple(
         make_task(
@@ -146,7 +163,7 @@ def _with_shots(suite: str, rows: list[SourceRow], published: Published) -> tupl
     )  # fmt: skip
 
 
-def _snips(suite: str, rows: list[SourceRow], published: Published) -> tuple[Task, ...]:
+def _snips(suite: str, rows: list[SourceRow], published: PublishedFigures) -> tuple[Task, ...]:
     train, validation, test = _of(rows, "train"), _of(rows, "valid"), _of(rows, "test")
     whole = make_task(suite, "intents+slots", published, train=train, validation=validation, test=test)
     joined = make_task(
@@ -156,7 +173,7 @@ def _snips(suite: str, rows: list[SourceRow], published: Published) -> tuple[Tas
     return whole, joined
 
 
-def _nlupp(suite: str, rows: list[SourceRow], published: Published) -> tuple[Task, ...]:
+def _nlupp(suite: str, rows: list[SourceRow], published: PublishedFigures) -> tuple[Task, ...]:
     folds = [f"fold{number}" for number in range(20)]
     return tuple(
         make_task(
@@ -167,7 +184,7 @@ def _nlupp(suite: str, rows: list[SourceRow], published: Published) -> tuple[Tas
     )  # fmt: skip
 
 
-_MAKERS: Final[Mapping[str, Callable[[str, list[SourceRow], Published], tuple[Task, ...]]]] = {
+_MAKERS: Final[Mapping[str, Callable[[str, list[SourceRow], PublishedFigures], tuple[Task, ...]]]] = {
     "hint3-v1": _hint3,
     "hint3-v2": _hint3,
     "clinc150": _clinc150,

@@ -27,6 +27,10 @@ from slmfleet.models.fleet.config import Fleet
 from slmfleet.models.text.gazetteer import Gazetteers, find_phrases
 from slmfleet.models.text.normalise import fingerprint
 
+#: In each domain's folder, and in the router's.
+TRAIN_FILE = "utterances.jsonl"
+TEST_FILE = "test.jsonl"
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -41,7 +45,7 @@ class Span:
 class Row:
     """One utterance. `domain` may be HAND_OFF or OUT_OF_SCOPE; `intent` and `passage` may be unknown.
 
-    `spans` is None where nobody marked slots, and empty where somebody looked and found none.
+    `spans` is None where slots were not annotated, and empty where the row was found to have none.
     """
 
     text: str
@@ -50,7 +54,7 @@ class Row:
     passage: str | None
     spans: tuple[Span, ...] | None
     source: str
-    #: Made from a template: fine to learn from, too easy to calibrate on.
+    #: Generated from a template: good to learn from, too easy to calibrate on.
     template: bool = False
 
 
@@ -87,7 +91,7 @@ class _SourceConfig(BaseModel):
 
 
 def digest(rows: Iterable[Row]) -> str:
-    """SHA-256 over the rows, in order: the card's proof of what a bundle was trained from."""
+    """SHA-256 over the rows, in order: identifies what a bundle was trained from."""
     total = hashlib.sha256()
     for row in rows:
         total.update(repr(row).encode())
@@ -101,7 +105,7 @@ def load_corpus(fleet: Fleet) -> Corpus:
     licences = {"own": "Apache-2.0"}
     folders = [(name, fleet.folder / name) for name in fleet.domains]
     for domain, folder in [*folders, (None, fleet.folder / "router")]:
-        for name, rows in (("utterances.jsonl", train), ("test.jsonl", test)):
+        for name, rows in ((TRAIN_FILE, train), (TEST_FILE, test)):
             if (folder / name).is_file():
                 rows.extend(_own_rows(fleet, folder / name, domain))
     for path in sorted(fleet.folder.glob("sources/*/source.yaml")):
@@ -111,16 +115,23 @@ def load_corpus(fleet: Fleet) -> Corpus:
         train += source_train
         test += source_test
     tested = {fingerprint(row.text) for row in test}
-    kept: dict[tuple[str, str], Row] = {}
+    unique: dict[tuple[str, str], Row] = {}
     for row in train:
-        print_ = fingerprint(row.text)
-        if print_ not in tested and (print_ or row.domain == OUT_OF_SCOPE):
-            kept.setdefault((print_, row.text if not print_ else ""), row)
-    return Corpus(tuple(kept.values()), tuple(test), licences)
+        key = fingerprint(row.text)
+        if key not in tested and (key or row.domain == OUT_OF_SCOPE):
+            unique.setdefault((key, row.text if not key else ""), row)
+    return Corpus(tuple(unique.values()), tuple(test), licences)
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    """(line number, object) of every line that is not blank. Raises DataFault for one without a text."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataFault(f"{path}: there is no such file") from None
+    except UnicodeDecodeError as error:
+        raise DataFault(f"{path}: is not UTF-8 at byte {error.start}") from None
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -133,16 +144,19 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _spans(row: dict[str, Any], names: dict[str, str] | None, where: str) -> tuple[Span, ...] | None:
+    """The row's slots, None without any; `names` translates those of a source and leaves out the others."""
     if "slots" not in row:
         return None
-    spans = []
-    for slot in row["slots"]:
-        name = slot["name"] if names is None else names.get(slot["name"])
-        if not 0 <= slot["start"] < slot["end"] <= len(row["text"]):
-            raise DataFault(f"{where}: slot {slot['name']} lies outside the text")
-        if name is not None:
-            spans.append(Span(name, slot["start"], slot["end"]))
-    return tuple(spans)
+    try:
+        slots = [Span(slot["name"], slot["start"], slot["end"]) for slot in row["slots"]]
+        outside = [slot for slot in slots if not 0 <= slot.start < slot.end <= len(row["text"])]
+    except (KeyError, TypeError):
+        raise DataFault(f"{where}: slots should be a list of {{name, start, end}}") from None
+    if outside:
+        raise DataFault(f"{where}: slot {outside[0].name} lies outside the text")
+    if names is None:
+        return tuple(slots)
+    return tuple(replace(slot, name=names[slot.name]) for slot in slots if slot.name in names)
 
 
 def _own_rows(fleet: Fleet, path: Path, domain: str | None) -> Iterator[Row]:
@@ -183,7 +197,7 @@ def _source_rows(fleet: Fleet, folder: Path, source: _SourceConfig) -> tuple[lis
             continue
         if intent and intent not in fleet.domains[domain].config.intents:
             raise DataFault(f"{folder / 'source.yaml'}: labels.{label}: {domain} has no intent '{intent}'")
-        made = Row(
+        parsed = Row(
             row["text"],
             domain,
             intent or None,
@@ -193,35 +207,38 @@ def _source_rows(fleet: Fleet, folder: Path, source: _SourceConfig) -> tuple[lis
             source.templates,
         )
         if split == "test":
-            test.append(made)
+            test.append(parsed)
         elif split == "train":
-            by_label[str(label)].append(made)
+            by_label[str(label)].append(parsed)
         else:
             raise DataFault(f"{where}: split should be train or test, not {split!r}")
-    train: list[Row] = []
-    for label in sorted(by_label):
-        rows = by_label[label]
-        limit = source.train_rows_per_label
-        if rows[0].domain == OUT_OF_SCOPE and source.out_of_scope_rows_per_label and label != "oos":
-            limit = source.out_of_scope_rows_per_label
-        # Rows with marked slots are scarcer than rows: keep them first.
-        random.Random(label).shuffle(rows)  # noqa: S311 - a seeded sample, not a secret
-        train += sorted(rows, key=lambda row: not row.spans)[:limit]
-    return train, test
+    return [row for label in sorted(by_label) for row in _sample(label, by_label[label], source)], test
+
+
+def _sample(label: str, rows: list[Row], source: _SourceConfig) -> list[Row]:
+    """At most as many training rows of one label as the source is configured to take, with slots first."""
+    limit = source.train_rows_per_label
+    if rows[0].domain == OUT_OF_SCOPE and source.out_of_scope_rows_per_label and label != "oos":
+        limit = source.out_of_scope_rows_per_label
+    random.Random(label).shuffle(rows)  # noqa: S311 - a seeded sample, not a secret
+    return sorted(rows, key=lambda row: not row.spans)[:limit]
 
 
 def hold_out(rows: Iterable[Row], share: float) -> tuple[list[Row], list[Row]]:
-    """Split rows into (kept, held out) by a hash of their fingerprint: stable, and never torn apart."""
-    kept: list[Row] = []
-    held: list[Row] = []
+    """Split rows into (to train on, held out) by a hash of their fingerprint.
+
+    Stable from run to run; near-duplicates stay together.
+    """
+    train: list[Row] = []
+    held_out: list[Row] = []
     for row in rows:
         score = int.from_bytes(hashlib.sha256(fingerprint(row.text).encode()).digest()[:8], "big") / 2**64
-        (held if score < share else kept).append(row)
-    return kept, held
+        (held_out if score < share else train).append(row)
+    return train, held_out
 
 
 def with_phrases(row: Row, gazetteers: Gazetteers) -> Row:
-    """The row with spans of the retailer's phrases where nothing is marked yet."""
+    """The row with spans of the retailer's phrases added where they overlap no other span."""
     spans = list(row.spans or ())
     for name, phrases in gazetteers.items():
         for start, end, _ in find_phrases(row.text, phrases):

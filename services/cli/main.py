@@ -121,11 +121,11 @@ def evaluate(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of a suite, each with its own seed.")] = 3,
     report: Annotated[
-        Path | None, typer.Option(help="Folder for a suite's results.json, runs, page and plots.")
+        Path | None, typer.Option(help="Folder for a suite's results.json, page and plots.")
     ] = None,
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="Train for a suite anew although runs of this very code are kept."),
+        typer.Option("--fresh", help="Train for a suite anew although runs of this trainer are stored."),
     ] = False,
 ) -> None:
     """Measure the router and every specialist on rows they were never trained on."""
@@ -139,7 +139,7 @@ def evaluate(
             from slmfleet.models.benchmarks.run import evaluate_suite, show_suite
 
             cache = settings.state_dir / "training"
-            runs = RunStore(report or settings.state_dir / "suites", fresh)
+            runs = RunStore(settings.state_dir / "suites", fresh)
             with bars() as bar:
                 found = evaluate_suite(suite, seeds, folder, cache, bar, runs=runs)
             show_suite(found, as_json, report)
@@ -167,7 +167,7 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Post real shoppers' test texts to a served fleet: statuses, latency, throughput."""
-    from slmfleet.models.fleet.config import load_fleet
+    from slmfleet.models.fleet.loading import load_fleet
     from slmfleet.models.training.data import load_corpus
     from slmfleet.services.evaluation.bench import load as benching
     from slmfleet.services.evaluation.bench import models as bench_models
@@ -235,7 +235,7 @@ def compare(
 @app.command()
 def check(fleet: FleetOption = None) -> None:
     """Explain every fault of a fleet's folder, with file and line."""
-    from slmfleet.models.fleet.config import load_fleet
+    from slmfleet.models.fleet.loading import load_fleet
     from slmfleet.models.training.data import load_corpus
     from slmfleet.services.pipeline.default_factory import load_models
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from slmfleet.models.errors import NotFound
-from slmfleet.models.fleet.config import Fleet, load_fleet
+from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.services.pipeline.guarded_model import RouterModel
 from slmfleet.services.pipeline.guarded_specialist import SpecialistModel
 from slmfleet.services.pipeline.pipeline import Replier

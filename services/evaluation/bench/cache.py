@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr
 
 from slmfleet.models.errors import SettingsFault
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.question import Query
 from slmfleet.models.training.data import load_corpus
 from slmfleet.services.pipeline.assembly import load_pipeline

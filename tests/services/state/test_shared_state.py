@@ -11,7 +11,8 @@ from fakes.sharing import sharing_settings
 from redis.asyncio import Redis
 
 from slmfleet.models.errors import Unreachable
-from slmfleet.models.fleet.config import Domain, Fleet, load_fleet
+from slmfleet.models.fleet.config import Domain, Fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.services.pipeline.sessions import InMemorySessions, Turn
 from slmfleet.services.state.redis_keys import RedisKeys
 from slmfleet.services.state.shared_state import SharedState

@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from slmfleet.models.contracts import Decision, ModelVersion, PassageMatch, Reading, Route, Slot
-from slmfleet.models.fleet.config import Fleet, load_fleet
+from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.training.data import load_corpus
 from slmfleet.services.cli.main import app
 from slmfleet.services.evaluation.bench import cache_correctness as cache_measure
