@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE := 1
 
-.PHONY: up test test-deploy test-image test-nodes chart deploy-tools lint train evaluate check storm clean
+.PHONY: up test test-deploy test-image test-nodes chart docs deploy-tools lint train evaluate check storm clean
 
 up: $(VENV)/.serving  ## serve the demonstration shop on http://127.0.0.1:8080
 	$(BIN)/slmfleet up
@@ -30,6 +30,9 @@ test-nodes: $(VENV)/.dev deploy-tools  ## lose replicas and nodes of a real Ray 
 
 chart: $(VENV)/.dev  ## write the chart's README and the copies it carries
 	$(BIN)/python deploy/chart.py
+
+docs: $(VENV)/.dev  ## run slmfleet's commands and write what docs/ and README.md show of them (20 minutes)
+	$(BIN)/python deploy/docs.py
 
 deploy-tools: $(BIN)/python  ## helm 3 and 4, docker compose, checkov, into .tools
 	PYTHON=$(BIN)/python deploy/tools.sh .tools

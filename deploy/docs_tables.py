@@ -1,0 +1,289 @@
+"""The Markdown that deploy/docs.py writes: tables from the code, and from the JSON that commands print."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from slmfleet.services.settings import Settings
+from slmfleet.services.telemetry import metrics
+
+#: Defaults that depend on the machine, as they are written in the documentation.
+_DEFAULTS = {"state_dir": "`~/.local/state/slmfleet`", "fleet_dir": "`models/shop`"}
+
+_SETTINGS = """# Settings
+
+Each setting is an environment variable, read once when a process starts. An option of the command line wins
+over the variable. A wrong value ends the process with exit status 2 and a message that names the variable.
+Secrets are printed as stars.
+
+"""
+
+_METRICS = """# Metrics
+
+Names are the same on the gateway and the event consumer. On Ray's export port each name has the prefix
+`ray_`, which `deploy/prometheus/prometheus.yml` removes. Where the pages are, the alerts and the dashboard:
+[observability](observability.md).
+
+"""
+
+_LABELS = """
+## Values of labels
+
+No label carries a query, a session or a customer. A value that a label does not know is counted as
+`{other}`; an open label takes the first {most} values that it meets.
+
+"""
+
+_ACCURACY = """# Accuracy
+
+Rows that no model was trained on, in percent [95 % interval] of rows. Thresholds are fitted on held-out
+training rows, never on these. Measured at {measured_on}.
+
+`own` rows were written by the authors of the demonstration shop, in other words than the training rows.
+`curekart` and `sofmattress` rows were written by real customers of two other shops (HINT3 v2);
+`powerplay11` is the support desk of a game, all out of scope here. `bitext`, `banking77` and `clinc150`
+are published data sets.
+
+Router `{version}`, threshold {threshold}, fitted so that of the held-out rows sent to a specialist at most
+{promised} % belong elsewhere. On rows of other shops that rate is higher, as the table of the router shows.
+
+## What a customer gets
+
+{reach}
+## Router
+
+{routing}
+- right domain: rows of a domain or for a person, by the most likely label, whatever its confidence
+- sent: rows of a domain that are sent to a specialist
+- wrong dispatch: of the rows sent, those that belong elsewhere
+- refused: of the rows out of scope, those not sent to a specialist
+
+## Specialists
+
+{reading}
+## Passages
+
+{saying}
+Rows that one passage answers. first: it ranks first; quoted: a passage is clear enough to be quoted,
+otherwise the first three are offered; right of quoted, right among offered: it is the right one, or among
+the three.
+
+## Size
+
+Bundles in MB: {sizes}; all {all}.
+"""
+
+
+def _header(command: str) -> str:
+    return f"<!-- {command}; generated: do not edit -->\n"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    heads = list(head)
+    lines = [heads, ["---"] * len(heads), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def settings_page() -> str:
+    """docs/settings.md, from the fields of Settings."""
+    rows = [
+        (
+            f"`{name}`",
+            f"`{Settings.model_config['env_prefix']}{name.upper()}`",
+            _type(field.annotation),
+            _DEFAULTS.get(name) or _default(field.default),
+            _bounds(field),
+            " ".join((field.description or "").split()),
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+    head = ("setting", "environment variable", "type", "default", "bounds", "description")
+    return _header("`make docs`, from services/settings.py") + _SETTINGS + table(head, rows)
+
+
+def _type(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(annotation))
+    if get_origin(annotation) in (Union, types.UnionType):
+        kinds = [_type(kind) for kind in get_args(annotation) if kind is not type(None)]
+        return ", ".join([*kinds, "optional"])
+    names: dict[Any, str] = {
+        SecretStr: "secret", Path: "path", str: "text", int: "integer", float: "number", bool: "true or false"
+    }  # fmt: skip
+    return names.get(annotation, str(annotation))
+
+
+def _default(value: object) -> str:
+    if value is None or (isinstance(value, SecretStr) and not value.get_secret_value()):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _bounds(field: FieldInfo) -> str:
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    found = [
+        f"{sign} {value:,}"
+        for bound in field.metadata
+        for name, sign in signs.items()
+        if (value := getattr(bound, name, None)) is not None
+    ]
+    return ", ".join(found)
+
+
+def metrics_page() -> str:
+    """docs/metrics.md, from the registry of metrics."""
+    families = {family.name: family for family in metrics.REGISTRY.collect()}
+    rows = []
+    for metric in metrics.ALL:
+        family = families[metric.name.removesuffix("_total")]
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        rows.append((f"`{metric.name}`", family.type, labels, family.documentation))
+    used = {label for metric in metrics.ALL for label in metric.labels}
+    values = [
+        (f"`{label}`", ", ".join(f"`{value}`" for value in sorted(allowed)) if allowed else "open")
+        for label, allowed in metrics.LABELS.items()
+        if label in used
+    ]
+    return (
+        _header("`make docs`, from services/telemetry/metrics.py")
+        + _METRICS
+        + table(("name", "type", "labels", "description"), rows)
+        + _LABELS.format(other=metrics.OTHER, most=metrics.MAX_VALUES)
+        + table(("label", "values"), values)
+    )
+
+
+def figure(value: Mapping[str, Any]) -> str:
+    """A share in percent with its 95 % interval and the number of rows; empty where there are no rows."""
+    if value["percent"] is None:
+        return ""
+    return f"{value['percent']:.1f} [{value['low']:.0f}-{value['high']:.0f}] of {value['total']:,}"
+
+
+def accuracy_page(evaluation: Mapping[str, Any], measured_on: str) -> str:
+    """docs/accuracy.md, from `slmfleet evaluate --json`."""
+    routed = ("right_domain", "sent", "wrong_dispatch", "refused_out_of_scope")
+    routing = [(_source(row), *(figure(row[name]) for name in routed)) for row in evaluation["router"]]
+    reading = [
+        (
+            row["domain"],
+            _source(row),
+            figure(row["intent"]),
+            "" if row["slot_f1"] is None else f"{100 * row['slot_f1']:.1f}",
+        )
+        for row in evaluation["specialists"]
+        if row["intent"]["total"]
+    ]
+    said = ("passage", "passage_said", "right_of_said", "right_among_offered")
+    saying = [
+        (row["domain"], *(figure(row[name]) for name in said))
+        for row in evaluation["specialists"]
+        if row["passage"]["total"]
+    ]
+    sizes = {name: size / 1e6 for name, size in evaluation["bytes"].items()}
+    return _header("`slmfleet evaluate --json`, written by `make docs`") + _ACCURACY.format(
+        measured_on=measured_on,
+        version=evaluation["router_version"],
+        threshold=f"{evaluation['threshold']:.3f}",
+        promised=f"{100 * evaluation['max_wrong_domain_rate']:g}",
+        reach=_reach(evaluation),
+        routing=table(("rows", "right domain", "sent", "wrong dispatch", "refused"), routing),
+        reading=table(("domain", "rows", "intent", "slot F1"), reading),
+        saying=table(("domain", "first", "quoted", "right of quoted", "right among offered"), saying),
+        sizes=", ".join(f"{name} {size:.1f}" for name, size in sizes.items()),
+        all=f"{sum(sizes.values()):.1f}",
+    )
+
+
+def _source(row: Mapping[str, Any]) -> str:
+    name: str = row["source"]
+    return name.removeprefix("hint3/")
+
+
+def _reach(evaluation: Mapping[str, Any]) -> str:
+    reach, outside = evaluation["reach"], evaluation["offered_out_of_scope"]
+    total = sum(reach.values())
+    words = {
+        "answered_right": "answered from the right passage",
+        "answered_wrong": "answered from another passage",
+        "offered_right": "offered three passages, the right one among them",
+        "offered_wrong": "offered three others",
+        "not_answered": "left to a person, or refused",
+    }
+    rows = [(words[name], f"{count:,}", f"{100 * count / total:.1f}") for name, count in reach.items()]
+    return (
+        f"Router and specialists together, on {total:,} `own` questions that one passage answers:\n\n"
+        + table(("outcome", "rows", "percent"), rows)
+        + f"\nOf {outside['total']:,} rows out of scope, {outside['hits']:,} are offered three passages.\n"
+    )
+
+
+def figures_table(
+    evaluation: Mapping[str, Any],
+    times: Mapping[str, Any],
+    benches: Mapping[tuple[str, int], Mapping[str, Any]],
+) -> str:
+    """README's table, from `evaluate`, `bench --models` and `bench`."""
+    router = {row["source"]: row for row in evaluation["router"]}
+    reach = evaluation["reach"]
+    share = {name: f"{100 * count / sum(reach.values()):.0f} %" for name, count in reach.items()}
+    customers = ", ".join(
+        figure(router[f"hint3/{shop}"]["right_domain"]) for shop in ("curekart", "sofmattress")
+    )
+    one, many = benches["colocated", 1], benches["colocated", 8]
+    rows = [
+        (
+            f"Test questions worded unlike the training rows ({sum(reach.values()):,})",
+            f"{share['answered_right']} answered from it, {share['answered_wrong']} from another passage; "
+            f"{share['offered_right']} offered it among three, {share['offered_wrong']} three others; "
+            f"{share['not_answered']} left to a person",
+        ),
+        ("The same test set: right domain", f"{figure(router['own']['right_domain'])}"),
+        ("Customers of two other shops (HINT3): right domain", customers),
+        ("Out of scope: not sent to a specialist", figure(router["all"]["refused_out_of_scope"])),
+        (
+            "Time of router and specialist, one thread, median / p99",
+            f"{times['both']['p50_ms']:.1f} / {times['both']['p99_ms']:.1f} ms",
+        ),
+        (
+            "Over HTTP, colocated, 1 connection: median / p99; 8 connections",
+            f"{one['p50_ms']:.1f} / {one['p99_ms']:.1f} ms; {many['queries_per_s']:.0f} queries/s",
+        ),
+        ("The seven models on disk", f"{sum(evaluation['bytes'].values()) / 1e6:.1f} MB"),
+    ]
+    return table(("what", "figure (percent [95 % interval] of rows)"), rows)
+
+
+def performance_table(benches: Mapping[tuple[str, int], Mapping[str, Any]]) -> str:
+    """The table of docs/placement-and-performance.md, from `bench`."""
+    rows = [
+        (
+            placement,
+            str(connections),
+            f"{found['queries']:,}",
+            f"{found['p50_ms']:.1f}",
+            f"{found['p99_ms']:.1f}",
+            f"{found['queries_per_s']:.1f}",
+            f"{found['model_cpu_ms']:.1f}",
+            str(found["from_cache"]),
+        )
+        for (placement, connections), found in benches.items()
+    ]
+    head = (
+        "placement",
+        "connections",
+        "queries",
+        "p50 ms",
+        "p99 ms",
+        "queries/s",
+        "CPU ms, median",
+        "cached",
+    )
+    return table(head, rows)

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from slmfleet.services.cli.main import app
+from slmfleet.services.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+INDENTED = re.compile(r"^ {4}(.+)$", re.MULTILINE)
+SPAN = re.compile(r"`([^`\n]+)`")
+COMMAND = re.compile(r"(?:^|(?<=[\s(/]))slmfleet ([a-z][^|;)#<]*)")
+NESTED = re.compile(r"\$\(([^)]*)\)")
+#: Where a command that is mentioned ends.
+ENDS = {"&", "&&", ">", "2>", "-->"}
+#: Variables of tests and tools, which no process that serves reads.
+OTHER_VARIABLES = {"SLMFLEET_TEST_NODES", "SLMFLEET_CRDS"}
+
+
+def code_of(page: Path) -> Iterator[str]:
+    """Lines of code, and spans of code in the prose."""
+    text = page.read_text(encoding="utf-8")
+    for block in FENCE.findall(text):
+        yield from (line for line in block.splitlines() if line.startswith(("$ ", "slmfleet ", "make ")))
+    prose = FENCE.sub("", text).replace("\\\n", " ")
+    yield from (line.strip() for line in INDENTED.findall(prose))
+    yield from SPAN.findall(prose)
+    yield from re.findall(r"<!-- (?:run|measure)[^:]*: (.+?) -->", prose)
+
+
+def commands_of(page: Path) -> Iterator[list[str]]:
+    for code in code_of(page):
+        inner = NESTED.findall(code)
+        for found in [text for part in (*inner, NESTED.sub("X", code)) for text in COMMAND.findall(part)]:
+            try:
+                words = shlex.split(found)
+            except ValueError:  # a quotation that ends on another line
+                words = found.split()
+            end = next((place for place, word in enumerate(words) if word in ENDS), len(words))
+            yield words[:end]
+
+
+def fault_of(words: list[str]) -> str | None:
+    """What the command line does not know of these words after `slmfleet`."""
+    command = typer.main.get_command(app)
+    while isinstance(command, TyperGroup) and words:
+        name, *words = words
+        if name not in command.commands:
+            return f"there is no command {name}"
+        command = command.commands[name]
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    unknown = [word for word in words if word.startswith("--") and word.partition("=")[0] not in known]
+    return f"{command.name} has no {unknown[0]}" if unknown else None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_exists_with_its_options(page: Path) -> None:
+    assert [(words, fault) for words in commands_of(page) if (fault := fault_of(words))] == []
+
+
+@pytest.mark.parametrize("wrong", ["slmfleet fly", "slmfleet ask --loud x", "slmfleet cache clear"])
+def test_a_command_that_does_not_exist_is_found(wrong: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"Say `{wrong}`.\n", encoding="utf-8")
+    (words,) = commands_of(page)
+    assert fault_of(words) is not None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_target_of_make_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {name for code in code_of(page) for name in re.findall(r"(?:^|\s{2})make ([a-z-]+)", code)}
+    assert named - targets == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_resolves(page: Path) -> None:
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path) if path else page
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def _anchors(page: Path) -> set[str]:
+    heads = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_and_module_exists(page: Path) -> None:
+    top = r"(?:services|router|models|deploy|tests|helm|docs)"
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    paths = [
+        path
+        for code in code_of(page)
+        for path in re.findall(rf"(?:^|(?<=\s))({top}/[\w./-]*)(?=$|[\s,:])", code)
+        if path not in ignored
+    ]
+    modules = [
+        module
+        for code in code_of(page)
+        for module in re.findall(r"(?<![\w/])slmfleet\.(?:services|router|models)(?:\.\w+)*", code)
+    ]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    assert [module for module in modules if not _importable(module)] == []
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_setting_exists(page: Path) -> None:
+    known = {f"SLMFLEET_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
+    assert set(re.findall(r"\bSLMFLEET_[A-Z_]+[A-Z]\b", page.read_text(encoding="utf-8"))) - known == set()
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert {name for name in pages if f"]({name})" not in index} == set()
+
+
+def test_what_is_generated_from_the_code_is_current() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "deploy" / "docs.py"), "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
