@@ -73,6 +73,7 @@ BENCHES: Final[dict[tuple[str, int], Job]] = {
 TABLES: Final[dict[str, list[Job]]] = {
     "figures": [EVALUATE, MODELS, *(job for (where, _), job in BENCHES.items() if where == "colocated")],
     "performance": [*BENCHES.values()],
+    "published": [],
 }
 
 
@@ -129,14 +130,13 @@ def render(page: Path, outputs: Outputs) -> str:
 def _content(block: re.Match[str], outputs: Outputs) -> str:
     command = block["command"]
     measured = f"\nMeasured at {outputs.measured_on}.\n"
-    if block["kind"] == "table":
-        if command == "figures":
-            table = docs_tables.figures_table(
-                outputs.document(EVALUATE), outputs.document(MODELS), outputs.benches()
-            )
-        else:
-            table = docs_tables.performance_table(outputs.benches())
-        return f"{table}{measured}"
+    if command == "published":
+        return docs_tables.published_table(DOCS)
+    if command == "figures":
+        times = outputs.document(MODELS)
+        return docs_tables.figures_table(outputs.document(EVALUATE), times, outputs.benches()) + measured
+    if command == "performance":
+        return docs_tables.performance_table(outputs.benches()) + measured
     lines = [line.rstrip() for line in outputs.printed[block["placement"], command].strip("\n").splitlines()]
     shown = "\n".join([_prompt(command), *lines])
     return f"```text\n{shown}\n```\n" + (measured if block["kind"] == "measure" else "")
@@ -156,6 +156,8 @@ def stale(page: Path) -> str | None:
     for block in BLOCK.finditer(text):
         if block["kind"] != "table" and f"```text\n{_prompt(block['command'])}\n" not in block["content"]:
             return f"shows another command than its marker: {block['command']}"
+        if block["command"] == "published" and block["content"] != docs_tables.published_table(DOCS):
+            return "does not show the results in docs/*/results.json"
     return None
 
 
@@ -182,8 +184,11 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def run_all(jobs: list[Job], outputs: Outputs) -> None:
-    """Run each command once, those that need the same server together. Prints what it runs."""
+def run_all(jobs: list[Job], outputs: Outputs, finished: Callable[[], None]) -> None:
+    """Run each command once, those that need the same server together, and call `finished` after each.
+
+    Prints what it runs. Raises SystemExit with the output of a command that fails.
+    """
     console = Console(stderr=True, highlight=False)
     columns = (TextColumn("docs"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with tempfile.TemporaryDirectory() as folder, Progress(*columns, console=console) as progress:
@@ -206,6 +211,7 @@ def run_all(jobs: list[Job], outputs: Outputs) -> None:
                     console.print(command, markup=False, soft_wrap=True)
                     outputs.printed[placement, command] = _run(command, address, environment, scratch)
                     progress.advance(bar)
+                    finished()
 
 
 def _run(command: str, address: str | None, environment: dict[str, str], folder: Path) -> str:
@@ -269,15 +275,24 @@ def main() -> int:
             print(f"{page.relative_to(ROOT)}: {fault}; run `make docs`")
         return 1 if faults else 0
     wanted = [Path(name).resolve() for name in arguments] or pages()
-    jobs = list(dict.fromkeys(job for page in wanted for job in jobs_of(page)))
+    commands = {page: jobs_of(page) for page in wanted}
+    jobs = list(dict.fromkeys(job for page in wanted for job in commands[page]))
     outputs = Outputs(measured_on())
+
+    def write_finished() -> None:
+        """Write the pages whose commands have all run, so that a later failure does not lose them."""
+        for page in [
+            page for page, needed in commands.items() if all(job in outputs.printed for job in needed)
+        ]:
+            del commands[page]
+            text = render(page, outputs)
+            if not page.exists() or page.read_text(encoding="utf-8") != text:
+                page.write_text(text, encoding="utf-8")
+                print(f"{page.relative_to(ROOT)}: written")
+
+    write_finished()
     if jobs:
-        run_all(jobs, outputs)
-    for page in wanted:
-        text = render(page, outputs)
-        if not page.exists() or page.read_text(encoding="utf-8") != text:
-            page.write_text(text, encoding="utf-8")
-            print(f"{page.relative_to(ROOT)}: written")
+        run_all(jobs, outputs, write_finished)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -287,3 +288,32 @@ def performance_table(benches: Mapping[tuple[str, int], Mapping[str, Any]]) -> s
         "cached",
     )
     return table(head, rows)
+
+
+def published_table(folder: Path) -> str:
+    """Ours beside the best published figure, from `results.json` of each suite in `folder`.
+
+    Of each task the metrics for which others are known, or its first metric.
+    """
+    rows = []
+    for path in sorted(folder.glob("*/results.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        for task in result["tasks"]:
+            others: dict[str, list[tuple[float, str]]] = {}
+            for each in task["published"]:
+                if each["kind"] == "published":
+                    others.setdefault(each["metric"], []).append((each["value"], each["system"]))
+            for metric in [name for name in task["metrics"] if name in others] or [
+                next(iter(task["metrics"]))
+            ]:
+                ours = task["metrics"][metric]
+                best = max(others.get(metric, []), default=None)
+                rows.append(
+                    (
+                        f"{result['suite']} {task['name']}",
+                        metric,
+                        f"{ours['mean']:.1f} [{ours['low']:.1f}-{ours['high']:.1f}]",
+                        "" if best is None else f"{best[0]:.1f} ({best[1]})",
+                    )
+                )
+    return table(("task", "metric", "ours, percent [95 %]", "best published"), rows)
