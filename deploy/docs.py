@@ -32,6 +32,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+import docs_reference
 import docs_tables
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -46,8 +47,8 @@ BLOCK: Final = re.compile(
 )
 #: Pages that are made from the code alone.
 CHEAP_PAGES: Final[dict[Path, Callable[[], str]]] = {
-    DOCS / "settings.md": docs_tables.settings_page,
-    DOCS / "metrics.md": docs_tables.metrics_page,
+    DOCS / "settings.md": docs_reference.settings_page,
+    DOCS / "metrics.md": docs_reference.metrics_page,
 }
 ACCURACY: Final = DOCS / "accuracy.md"
 _SERVED_AT: Final = "localhost:8080"

@@ -175,7 +175,7 @@ def test_a_page_from_the_code_that_was_edited_is_stale(
     docs: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = tmp_path / "settings.md"
-    monkeypatch.setitem(docs.CHEAP_PAGES, page, docs.docs_tables.settings_page)
+    monkeypatch.setitem(docs.CHEAP_PAGES, page, docs.docs_reference.settings_page)
     assert docs.stale(page) == "is missing"
     page.write_text(docs.render(page, docs.Outputs("commit 1")), encoding="utf-8")
     assert docs.stale(page) is None
@@ -184,7 +184,7 @@ def test_a_page_from_the_code_that_was_edited_is_stale(
 
 
 def test_a_setting_is_listed_with_its_variable_type_default_and_bounds(docs: ModuleType) -> None:
-    page = docs.docs_tables.settings_page()
+    page = docs.docs_reference.settings_page()
     assert "| `port` | `SLMFLEET_PORT` | integer | `8080` | ≥ 1, ≤ 65,535 |" in page
     assert "| `redis_url` | `SLMFLEET_REDIS_URL` | secret, optional |  |  |" in page
     assert "| `placement` | `SLMFLEET_PLACEMENT` | `colocated` or `split` | `colocated` |  |" in page
@@ -192,6 +192,6 @@ def test_a_setting_is_listed_with_its_variable_type_default_and_bounds(docs: Mod
 
 
 def test_a_metric_is_listed_with_its_type_and_labels(docs: ModuleType) -> None:
-    page = docs.docs_tables.metrics_page()
+    page = docs.docs_reference.metrics_page()
     assert "| `slmfleet_queries_total` | counter | `domain`, `outcome` |" in page
     assert "| `source` | `estimated`, `rapl` |" in page
