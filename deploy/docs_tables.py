@@ -140,24 +140,25 @@ def figures_table(
     rows = [
         (
             f"Test questions worded unlike the training rows ({sum(reach.values()):,})",
-            f"{share['answered_right']} answered from it, {share['answered_wrong']} from another passage; "
-            f"{share['offered_right']} offered it among three, {share['offered_wrong']} three others; "
-            f"{share['not_answered']} left to a person",
+            f"answered from the right passage {share['answered_right']}, "
+            f"from another {share['answered_wrong']}; "
+            f"offered three with the right one {share['offered_right']}, without {share['offered_wrong']}; "
+            f"left to a person {share['not_answered']}",
         ),
-        ("The same test set: right domain", f"{figure(router['own']['right_domain'])}"),
-        ("Customers of two other shops (HINT3): right domain", customers),
-        ("Out of scope: not sent to a specialist", figure(router["all"]["refused_out_of_scope"])),
+        ("The same test set: right domain, %", figure(router["own"]["right_domain"])),
+        ("Customers of two other shops (HINT3): right domain, %", customers),
+        ("Out of scope: not sent to a specialist, %", figure(router["all"]["refused_out_of_scope"])),
         (
-            "Time of router and specialist, one thread, median / p99",
+            "Router and specialist, one thread: median / p99",
             f"{times['both']['p50_ms']:.1f} / {times['both']['p99_ms']:.1f} ms",
         ),
         (
-            "Over HTTP, colocated, 1 connection: median / p99; 8 connections",
+            "Over HTTP, colocated, 1 connection: median / p99; 8: throughput",
             f"{one['p50_ms']:.1f} / {one['p99_ms']:.1f} ms; {many['queries_per_s']:.0f} queries/s",
         ),
         ("The seven models on disk", f"{sum(evaluation['bytes'].values()) / 1e6:.1f} MB"),
     ]
-    return table(("what", "figure (percent [95 % interval] of rows)"), rows)
+    return table(("what", "figure [95 % interval] of rows"), rows)
 
 
 def performance_table(benches: Mapping[tuple[str, int], Mapping[str, Any]]) -> str:
