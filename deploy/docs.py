@@ -74,6 +74,7 @@ BENCHES: Final[dict[tuple[str, int], Job]] = {
 TABLES: Final[dict[str, list[Job]]] = {
     "figures": [EVALUATE, MODELS, *(job for (where, _), job in BENCHES.items() if where == "colocated")],
     "performance": [*BENCHES.values()],
+    "models": [MODELS],
     "published": [],
 }
 
@@ -138,6 +139,8 @@ def _content(block: re.Match[str], outputs: Outputs) -> str:
         return docs_tables.figures_table(outputs.document(EVALUATE), times, outputs.benches()) + measured
     if command == "performance":
         return docs_tables.performance_table(outputs.benches()) + measured
+    if command == "models":
+        return docs_tables.models_table(outputs.document(MODELS)) + measured
     lines = [line.rstrip() for line in outputs.printed[block["placement"], command].strip("\n").splitlines()]
     shown = "\n".join([_prompt(command), *lines])
     return f"```text\n{shown}\n```\n" + (measured if block["kind"] == "measure" else "")
