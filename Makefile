@@ -58,7 +58,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.serving: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e .
+	$(BIN)/python -m pip install --quiet -e '.[serve,events]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python

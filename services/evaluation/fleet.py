@@ -14,9 +14,10 @@ from slmfleet.models.contracts import OUT_OF_SCOPE, Decision
 from slmfleet.models.fleet.config import load_fleet
 from slmfleet.models.inference.bundle import size_bytes
 from slmfleet.models.progress import Progress
-from slmfleet.models.training.data import Row, load_corpus
+from slmfleet.models.training.data import Row
 from slmfleet.models.training.evaluate import Share, by_source, evaluate_specialist
 from slmfleet.router.evaluate import evaluate_router
+from slmfleet.services.evaluation.corpus import load_rows
 from slmfleet.services.evaluation.figures import Figure
 from slmfleet.services.evaluation.passages import Reach, reach
 from slmfleet.services.pipeline.default_parts import load_models
@@ -69,7 +70,7 @@ def _known(value: float) -> float | None:
 def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> Evaluation:
     """Evaluate the bundles of the fleet in `folder`. Raises FleetFault, DataFault, BundleFault."""
     fleet = load_fleet(folder)
-    corpus = load_corpus(fleet)
+    corpus = load_rows(fleet)
     router, specialists = load_models(fleet)
     done, total = 0, len(corpus.test) + sum(len(corpus.of(name).test) for name in specialists)
     groups = by_source(corpus.test)
@@ -126,7 +127,7 @@ def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> E
     )
 
 
-def tables(result: Evaluation) -> list[Group | Table | str]:
+def render(result: Evaluation) -> list[Group | Table | str]:
     """The evaluation for a terminal of 80 columns."""
     routing = Table(title="Router: percent [95 % interval] rows", box=None, padding=(0, 1, 0, 0))
     for head in ("source", "right domain", "sent", "wrong dispatch", "refused"):

@@ -18,7 +18,7 @@ from pydantic import BaseModel, SecretStr
 
 from slmfleet.models.errors import SettingsFault
 from slmfleet.models.fleet.config import load_fleet
-from slmfleet.models.training.data import load_corpus
+from slmfleet.services.evaluation.corpus import load_rows
 from slmfleet.services.pipeline.assembly import load_pipeline
 from slmfleet.services.pipeline.default_parts import DefaultFactory
 from slmfleet.services.pipeline.pipeline import Query
@@ -68,7 +68,7 @@ def bench(settings: Settings, url: str, requests: int, advance: Callable[[], Non
     )
 
 
-def printed(result: CacheBench) -> str:
+def render(result: CacheBench) -> str:
     """The benchmark for a terminal."""
     low, middle, high = result.ratio
     return (
@@ -128,7 +128,7 @@ async def _server_down(
 ) -> tuple[Sequence[float], Sequence[float]]:
     """Milliseconds of each query without a cache, and with one whose server is gone; none is found there."""
     fleet = load_fleet(settings.fleet_dir)
-    texts = [row.text for row in load_corpus(fleet).test][:count]
+    texts = [row.text for row in load_rows(fleet).test][:count]
     shared = SharedState(settings.model_copy(update={"redis_url": SecretStr(_NOBODY)}))
     shared.start()
     plain: list[float] = []

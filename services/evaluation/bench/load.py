@@ -91,7 +91,7 @@ def bench(url: str, texts: Sequence[str], connections: int, api_key: str | None 
     )
 
 
-def printed(result: Benchmark) -> str:
+def render(result: Benchmark) -> str:
     """The benchmark for a terminal."""
     statuses = ", ".join(f"{count} x {status}" for status, count in sorted(result.statuses.items()))
     answers = ", ".join(f"{answer} {count}" for answer, count in result.answers.items())

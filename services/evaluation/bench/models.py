@@ -84,7 +84,7 @@ def _took(times: Sequence[Spent]) -> Timing:
     )
 
 
-def printed(result: ModelTimes) -> str:
+def render(result: ModelTimes) -> str:
     """The times for a terminal."""
     lines = ["one thread       texts   p50 ms   p99 ms  CPU p50 ms"]
     for name, took in (("router", result.router), ("specialist", result.specialist), ("both", result.both)):

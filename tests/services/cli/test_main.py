@@ -11,29 +11,12 @@ from pathlib import Path
 
 import pytest
 from fakes.chat_server import chat_server
+from fakes.command_line import CommandLine
 
 from slmfleet.services.settings import SHOP_DIR
 
-RUN = "import sys; from slmfleet.services.cli.main import app; app()"
 
-
-@pytest.fixture
-def slmfleet(tmp_path: Path):  # type: ignore[no-untyped-def]
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        environment = {
-            **os.environ,
-            "SLMFLEET_STATE_DIR": str(tmp_path / "state"),
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "COLUMNS": "80",
-        }
-        return subprocess.run(
-            [sys.executable, "-c", RUN, *words], env=environment, capture_output=True, text=True, timeout=120
-        )
-
-    return run
-
-
-def test_ask_answers_from_evidence_without_a_server(slmfleet) -> None:  # type: ignore[no-untyped-def]
+def test_ask_answers_from_evidence_without_a_server(slmfleet: CommandLine) -> None:
     done = slmfleet("ask", "how long do I have to return shoes?")
     assert done.returncode == 0, done.stderr
     assert "30 days" in done.stdout
@@ -41,7 +24,7 @@ def test_ask_answers_from_evidence_without_a_server(slmfleet) -> None:  # type: 
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_ask_reads_a_customers_records_with_a_token_only(slmfleet) -> None:  # type: ignore[no-untyped-def]
+def test_ask_reads_a_customers_records_with_a_token_only(slmfleet: CommandLine) -> None:
     question = "where is my order #W7678072?"
     assert json.loads(slmfleet("ask", "--json", question).stdout)["status"] == "needs_identity"
     token = slmfleet("token", "noah_brown_6181").stdout.strip()
@@ -50,7 +33,7 @@ def test_ask_reads_a_customers_records_with_a_token_only(slmfleet) -> None:  # t
     assert "#W7678072" in answer["text"]
 
 
-def test_explain_shows_what_decides_and_what_would_flip_it(slmfleet) -> None:  # type: ignore[no-untyped-def]
+def test_explain_shows_what_decides_and_what_would_flip_it(slmfleet: CommandLine) -> None:
     question = "  how long do I have to return shoes?"
     done = slmfleet("explain", question)
     assert done.returncode == 0, done.stderr
@@ -64,7 +47,7 @@ def test_explain_shows_what_decides_and_what_would_flip_it(slmfleet) -> None:  #
     assert told["route"]["text"][weightiest["start"] : weightiest["end"]] == "return"
 
 
-def test_ask_takes_more_texts_for_the_turns_of_one_conversation(slmfleet) -> None:  # type: ignore[no-untyped-def]
+def test_ask_takes_more_texts_for_the_turns_of_one_conversation(slmfleet: CommandLine) -> None:
     token = slmfleet("token", "noah_brown_6181").stdout.strip()
     done = slmfleet("ask", "--token", token, "where is my order #W7678072?", "can I cancel it?")
     assert done.returncode == 0, done.stderr
@@ -94,14 +77,16 @@ def test_ask_takes_more_texts_for_the_turns_of_one_conversation(slmfleet) -> Non
         (("compare", "http://127.0.0.1:9/v1"), "http://127.0.0.1:9/v1/models: "),
     ],
 )
-def test_a_fault_is_told_without_a_traceback(slmfleet, words: tuple[str, ...], says: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_fault_is_told_without_a_traceback(
+    slmfleet: CommandLine, words: tuple[str, ...], says: str
+) -> None:
     done = slmfleet(*words)
     assert done.returncode == 2
     assert says in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def test_check_passes_the_shop_and_explains_a_broken_one(slmfleet, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_check_passes_the_shop_and_explains_a_broken_one(slmfleet: CommandLine, tmp_path: Path) -> None:
     good = slmfleet("check")
     assert good.returncode == 0, good.stderr
     assert "6 domains" in good.stdout
@@ -116,7 +101,7 @@ def test_check_passes_the_shop_and_explains_a_broken_one(slmfleet, tmp_path: Pat
     assert f"{path}:{place + 1}: " in bad.stderr.replace("\n", "")
 
 
-def test_compare_sets_the_fleet_beside_a_server(slmfleet) -> None:  # type: ignore[no-untyped-def]
+def test_compare_sets_the_fleet_beside_a_server(slmfleet: CommandLine) -> None:
     with chat_server() as server:
         words = ("compare", server.url, "--questions", "8", "--price-read", "2", "--price-written", "10")
         done = slmfleet(*words, "--samples", "1")
@@ -131,7 +116,7 @@ def test_compare_sets_the_fleet_beside_a_server(slmfleet) -> None:  # type: igno
     assert told["baseline"]["cpu_ms_per_query"] is None
 
 
-def test_serving_code_imports_neither_torch_nor_ray_to_ask(slmfleet) -> None:  # type: ignore[no-untyped-def]
+def test_serving_code_imports_neither_torch_nor_ray_to_ask(slmfleet: CommandLine) -> None:
     code = (
         "import sys, tempfile; from pathlib import Path; from slmfleet.services.cli.ask import ask_locally;"
         "from slmfleet.services.settings import load_settings;"
