@@ -92,12 +92,12 @@ def publish(
 ) -> None:
     """Publish a question, or the news of a change, as an event."""
     from slmfleet.services.cli.render import render_answer
-    from slmfleet.services.validation import validate
 
     with report_errors("events"):
         from slmfleet.services.events import app as event_commands
         from slmfleet.services.events import cloudevents as events
         from slmfleet.services.events.dead_letters import DeadLetter
+        from slmfleet.services.validation import validate
 
         if [text, knowledge, order].count(None) != 2:
             raise SettingsFault("publish a question, or --knowledge DOMAIN, or --order ID: one of them")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from pydantic import BaseModel
 from rich.console import Group
@@ -13,11 +14,13 @@ from rich.table import Table
 from slmfleet.models.contracts import OUT_OF_SCOPE, Decision
 from slmfleet.models.fleet.config import load_fleet
 from slmfleet.models.inference.bundle import size_bytes
+from slmfleet.models.inference.specialist import Specialist
 from slmfleet.models.progress import Progress
 from slmfleet.models.training.data import Row
 from slmfleet.models.training.evaluate import Share, by_source, evaluate_specialist
 from slmfleet.router.evaluate import evaluate_router
 from slmfleet.services.evaluation.corpus import load_rows
+from slmfleet.services.evaluation.decision_digest import DecisionDigest, RecordedSpecialist
 from slmfleet.services.evaluation.figures import Figure
 from slmfleet.services.evaluation.passages import Reach, reach
 from slmfleet.services.pipeline.default_parts import load_models
@@ -59,8 +62,10 @@ class Evaluation(BaseModel):
     specialists: list[SpecialistFigures]
     #: Of all sources, questions that a passage answers.
     reach: Reach
-    #: Of all that is out of scope, what passages are offered to all the same.
+    #: Of all rows out of scope, those that are offered passages all the same.
     offered_out_of_scope: Figure
+    #: Over every decision and reading: equal where nothing that is decided changed.
+    decisions_sha256: str
 
 
 def _known(value: float) -> float | None:
@@ -75,8 +80,10 @@ def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> E
     done, total = 0, len(corpus.test) + sum(len(corpus.of(name).test) for name in specialists)
     groups = by_source(corpus.test)
     decisions: dict[str, list[Decision]] = {}
+    digest = DecisionDigest()
     for source, rows in groups.items():
         decisions[source] = [router.route(row.text) for row in rows]
+        digest.add(decisions[source])
         done += len(rows)
         progress(done, total)
     groups["all"] = [row for rows in groups.values() for row in rows]
@@ -97,7 +104,10 @@ def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> E
     specialist_figures = []
     for name, specialist in specialists.items():
         for source, rows in by_source(corpus.of(name).test).items():
-            read = evaluate_specialist(specialist, rows)
+            recorded = cast(
+                "Specialist", RecordedSpecialist(specialist, digest)
+            )  # all that is called is `read`
+            read = evaluate_specialist(recorded, rows)
             done += len(rows)
             progress(done, total)
             specialist_figures.append(
@@ -124,6 +134,7 @@ def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> E
         specialists=specialist_figures,
         reach=reach(groups["all"], decisions["all"], specialists),
         offered_out_of_scope=Figure.of(_offered_outside(groups["all"], decisions["all"])),
+        decisions_sha256=digest.hexdigest(),
     )
 
 
@@ -175,6 +186,7 @@ def render(result: Evaluation) -> list[Group | Table | str]:
         f"Router {result.router_version}, threshold {result.threshold:.3f}, "
         f"promised wrong-dispatch rate {result.max_wrong_domain_rate:.2f} (fitted on held-out rows).",
         f"Bundles, MB: {sizes}; all {total:.1f}.",
+        f"Decisions: sha256 {result.decisions_sha256[:16]}",
     ]
 
 
