@@ -1,4 +1,4 @@
-"""One SHA-256 over what router and specialists decide, to show that a change of the code changed no decision."""
+"""One SHA-256 over what router and specialists decide, to show that a change of code changed no decision."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IGNORED: Final = frozenset({"model", "cpu_ms", "explanation"})
 
 
 class DecisionDigest:
-    """A running digest: of the values in the order in which they are added, whatever their fields are named."""
+    """A running digest of values in the order in which they are added; names of fields do not count."""
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
