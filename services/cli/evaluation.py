@@ -34,10 +34,11 @@ def evaluate(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Trainings per suite, each with its own seed.")] = 3,
     report: Annotated[
-        Path | None, typer.Option(help="Folder for a suite's results.json, runs, page and plots.")
+        Path | None, typer.Option(help="Folder for a suite's results.json, page and plots.")
     ] = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Train for a suite again although stored runs are current.")
+        bool,
+        typer.Option("--fresh", help="Train for a suite again although runs of this trainer are stored."),
     ] = False,
 ) -> None:
     """Measure the router and every specialist on rows they were never trained on."""
@@ -49,7 +50,7 @@ def evaluate(
             from slmfleet.services.evaluation.corpus import require_suites
 
             require_suites()
-            runs = RunStore(report or settings.state_dir / "suites", fresh)
+            runs = RunStore(settings.state_dir / "suites", fresh)
             with bars() as bar:
                 found = evaluate_suite(
                     suite, seeds, settings.fleet_dir, settings.state_dir / "training", bar, runs=runs
@@ -80,7 +81,7 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Post the test texts to a served fleet: statuses, latency, throughput."""
-    from slmfleet.models.fleet.config import load_fleet
+    from slmfleet.models.fleet.loading import load_fleet
     from slmfleet.services.evaluation.bench import load as load_bench
     from slmfleet.services.evaluation.bench import models as model_bench
     from slmfleet.services.evaluation.corpus import load_rows

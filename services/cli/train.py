@@ -10,10 +10,10 @@ import torch
 from rich.console import Console
 
 from slmfleet.models.errors import DataFault
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.bundle import Card, size_bytes
 from slmfleet.models.training.distill import distilled_base, is_distilled
-from slmfleet.models.training.recipes import ROUTER_BASE, SPECIALIST_BASE
+from slmfleet.models.training.recipe import ROUTER_BASE, SPECIALIST_BASE
 from slmfleet.models.training.specialist import domain_texts, fleet_texts, train_specialist
 from slmfleet.router.train import train_router
 from slmfleet.services.cli.progress_bars import bars

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.table import Table
 
 from slmfleet.models.contracts import OUT_OF_SCOPE, Decision
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.bundle import size_bytes
 from slmfleet.models.inference.specialist import Specialist
 from slmfleet.models.progress import Progress
@@ -116,8 +116,8 @@ def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> E
                     source=source,
                     intent=Figure.of(read.intents),
                     passage=Figure.of(read.passages),
-                    passage_said=Figure.of(read.said),
-                    right_of_said=Figure.of(read.right_said),
+                    passage_said=Figure.of(read.quoted),
+                    right_of_said=Figure.of(read.right_quoted),
                     right_among_offered=Figure.of(read.right_offered),
                     slot_f1=_known(read.slot_f1),
                     calibration_error=_known(read.calibration_error),

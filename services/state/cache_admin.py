@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from redis.asyncio import Redis
 
 from slmfleet.models.errors import NotFound
-from slmfleet.models.fleet.config import Fleet, load_fleet
+from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.services.settings import Settings
 from slmfleet.services.state.answer_cache import CacheEntry, text_key
 from slmfleet.services.state.change_publisher import redis_url

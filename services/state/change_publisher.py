@@ -9,7 +9,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from slmfleet.models.errors import NotFound, Unreachable
-from slmfleet.models.fleet.config import load_fleet, reread
+from slmfleet.models.fleet.loading import load_fleet, reread
 from slmfleet.services.settings import Settings, embedded_url
 from slmfleet.services.state.redis_client import RedisClient
 from slmfleet.services.state.redis_keys import RedisKeys

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Mapping
 
 from slmfleet.models.errors import BundleFault, FleetFault
-from slmfleet.models.fleet.config import Domain, Fleet, reread
+from slmfleet.models.fleet.config import Domain, Fleet
+from slmfleet.models.fleet.loading import reread
 from slmfleet.services.pipeline.dispatch import Indexed
 
 log = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ from typing import Any
 
 import httpx
 
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.training.data import load_corpus
 from slmfleet.services.embedded.ports import free_ports
 from slmfleet.services.embedded.valkey import EmbeddedValkey

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slmfleet.models.benchmarks.report import read_results
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.bundle import read_card, size_bytes
 from slmfleet.services.settings import SHOP_DIR
 

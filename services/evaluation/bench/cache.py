@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr
 
 from slmfleet.models.errors import SettingsFault
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.services.evaluation.corpus import load_rows
 from slmfleet.services.pipeline.assembly import load_pipeline
 from slmfleet.services.pipeline.default_parts import DefaultFactory

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, SecretStr
 
-from slmfleet.models.fleet.config import Fleet, load_fleet
+from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.services.embedded.valkey import EmbeddedValkey
 from slmfleet.services.evaluation.bench.cache_pairs import KINDS, Pair, pairs
 from slmfleet.services.evaluation.corpus import load_rows

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.bundle import read_card
 from slmfleet.models.training.data import load_corpus
 from slmfleet.models.training.evaluate import Share

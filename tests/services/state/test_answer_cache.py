@@ -8,7 +8,7 @@ import pytest
 from fakes.serving import write_word_shop
 from fakes.sharing import QuotingParts, end, replica_program, sharer, sharing_settings
 
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.services.embedded.valkey import EmbeddedValkey
 from slmfleet.services.pipeline.pipeline import Query
 from slmfleet.services.schemas import AnswerBody, EvidenceBody

@@ -11,7 +11,7 @@ from fakes.sharing import end, replica_program, sharer, sharing_settings
 from redis.asyncio import Redis
 
 from slmfleet.models.errors import FleetFault, NotFound, Unreachable
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.services.embedded.valkey import EmbeddedValkey
 from slmfleet.services.state.change_publisher import ChangePublisher
 from slmfleet.services.state.knowledge_reload import KnowledgeFollower

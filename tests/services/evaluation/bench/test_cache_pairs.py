@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from slmfleet.models.fleet.config import Fleet, load_fleet
+from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.training.data import load_corpus
 from slmfleet.services.evaluation.bench.cache_pairs import KINDS, pairs
 from slmfleet.services.settings import SHOP_DIR

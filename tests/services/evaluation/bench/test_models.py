@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from slmfleet.models.errors import DataFault
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.services.evaluation.bench.models import model_times, render
 from slmfleet.services.settings import SHOP_DIR
 

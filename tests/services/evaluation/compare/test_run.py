@@ -12,7 +12,7 @@ from fakes.serving import WordParts, write_word_shop
 
 from slmfleet.models.contracts import OUT_OF_SCOPE
 from slmfleet.models.errors import BaselineFault, DataFault
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.training.data import Corpus, load_corpus
 from slmfleet.services.evaluation.compare.baseline import REFUSAL, Message, Reply
 from slmfleet.services.evaluation.compare.options import CompareOptions, Prices

@@ -1,4 +1,4 @@
-"""Making a confidence mean what it says, from held-out rows: temperature, threshold, calibration error."""
+"""Calibrated confidences from held-out rows: temperature, threshold, calibration error."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from slmfleet.models.inference.numerics import Floats, softmax
 
-#: Fewer held-out rows than these tell nothing.
+#: With fewer held-out rows nothing is fitted.
 MIN_ROWS = 10
 
 

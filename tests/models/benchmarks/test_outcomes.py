@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slmfleet.models.benchmarks.typos import typo_of, typo_text
+from slmfleet.models.benchmarks.outcomes import typo_of, typo_text
 
 
 def edits(word: str) -> set[str]:

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import log_loss
 
 from slmfleet.models.inference.numerics import softmax
-from slmfleet.models.training.calibrate import (
+from slmfleet.models.training.confidence import (
     expected_calibration_error,
     fit_temperature,
     negative_log_likelihood,
