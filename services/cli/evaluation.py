@@ -38,7 +38,7 @@ def evaluate(
     ] = None,
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="Train for a suite again although runs of this trainer are stored."),
+        typer.Option("--fresh", help="Train anew although runs of this trainer are stored."),
     ] = False,
 ) -> None:
     """Measure the router and every specialist on rows they were never trained on."""
