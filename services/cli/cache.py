@@ -23,7 +23,7 @@ def show(fleet: FleetOption = None, as_json: JsonOption = False) -> None:
         from slmfleet.services.state import cache_admin
 
         contents = cache_admin.show(load_settings(fleet_dir=fleet))
-        print(contents.model_dump_json(indent=2) if as_json else cache_admin.printed(contents))
+        print(contents.model_dump_json(indent=2) if as_json else cache_admin.render(contents))
 
 
 @app.command()

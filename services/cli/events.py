@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from slmfleet.models.errors import SettingsFault, SlmfleetError, Unreachable
+from slmfleet.models.errors import SettingsFault, Unreachable
 from slmfleet.services.cli.options import FleetOption, JsonOption, report_errors, stderr
 from slmfleet.services.settings import load_settings
 
@@ -53,9 +53,9 @@ def consume(
     Exit code 0: stopped by a signal; 1: to be restarted; 2: a wrong setting.
     """
     with report_errors("events"):
-        from slmfleet.services.events import app as event_commands
         from slmfleet.services.events import consumer
-        from slmfleet.services.events.brokers.for_url import transport_for
+        from slmfleet.services.events.brokers.registry import transport_for
+        from slmfleet.services.events.consume import consume as run
 
         settings = load_settings(fleet_dir=fleet, broker_url=broker)
         if document:
@@ -64,7 +64,7 @@ def consume(
             print(json.dumps(consumer.asyncapi(transport_for(url, settings)), indent=2))
             return
         try:
-            code = event_commands.consume(
+            code = run(
                 settings, None if in_process else gateway, host, port, lambda line: print(line, flush=True)
             )
         except Unreachable as error:
@@ -94,8 +94,9 @@ def publish(
     from slmfleet.services.cli.render import render_answer
 
     with report_errors("events"):
-        from slmfleet.services.events import app as event_commands
         from slmfleet.services.events import cloudevents as events
+        from slmfleet.services.events import publisher
+        from slmfleet.services.events.connection import run_connected
         from slmfleet.services.events.dead_letters import DeadLetter
         from slmfleet.services.validation import validate
 
@@ -111,17 +112,17 @@ def publish(
             else:
                 change = events.make_event(events.ORDER_CHANGED, {"order_id": order}, **given)
                 events.data_of(change, events.OrderChangedData)
-            event_commands.publish(settings, change)
+            run_connected(settings, lambda at: publisher.publish(at.transport, change))
             _print_published(events.STREAM_OF[change.get_type()], change.get_id(), as_json)
             return
         data = {"text": text, "token": token, "session_id": session}
         query = validate(events.QueryData, {name: value for name, value in data.items() if value is not None})
         event = events.make_event(events.QUERY_RECEIVED, query, **given)
         if not wait:
-            event_commands.publish(settings, event)
+            run_connected(settings, lambda at: publisher.publish(at.transport, event))
             _print_published(events.QUERIES, event.get_id(), as_json)
             return
-        outcome = event_commands.ask(settings, event, timeout_s)
+        outcome = run_connected(settings, lambda at: publisher.ask(at.transport, at.dead, event, timeout_s))
     if outcome is None:
         stderr.print(f"no answer within {timeout_s:g} s; is `slmfleet consume` running?", style="red")
         raise typer.Exit(1)
@@ -142,9 +143,9 @@ def _print_published(stream: str, event_id: str, as_json: bool) -> None:
 def list_letters(broker: BrokerOption = None, as_json: JsonOption = False) -> None:
     """List every dead letter and its reason."""
     with report_errors("events"):
-        from slmfleet.services.events import app as event_commands
+        from slmfleet.services.events.connection import run_connected
 
-        letters = event_commands.dead_letters(load_settings(broker_url=broker))
+        letters = run_connected(load_settings(broker_url=broker), lambda at: at.dead.all())
     if as_json:
         print(json.dumps([letter.model_dump(mode="json") for letter in letters], indent=2))
         return
@@ -166,9 +167,9 @@ def list_letters(broker: BrokerOption = None, as_json: JsonOption = False) -> No
 def show(letter: LetterArgument, broker: BrokerOption = None, as_json: JsonOption = False) -> None:
     """Show a dead letter with its event as it was received."""
     with report_errors("events"):
-        from slmfleet.services.events import app as event_commands
+        from slmfleet.services.events.connection import run_connected
 
-        found = event_commands.dead_letter(load_settings(broker_url=broker), letter)
+        found = run_connected(load_settings(broker_url=broker), lambda at: at.dead.get(letter))
     print(found.model_dump_json(indent=2) if as_json else _render_letter(found))
 
 
@@ -183,21 +184,13 @@ def replay(
 ) -> None:
     """Publish dead events again, unchanged, and remove their letters."""
     with report_errors("events"):
-        from slmfleet.services.events import app as event_commands
+        from slmfleet.services.events import publisher
+        from slmfleet.services.events.connection import run_connected
 
         if bool(letters) == everything:
             raise SettingsFault("name the dead letters to replay, or say --all")
         settings = load_settings(broker_url=broker)
-        ids = letters or [letter.id for letter in event_commands.dead_letters(settings)]
-        replayed: list[str] = []
-        refused: dict[str, str] = {}
-        for letter_id in ids:
-            try:
-                replayed += [letter.id for letter in event_commands.replay(settings, [letter_id])]
-            except Unreachable:
-                raise
-            except SlmfleetError as error:
-                refused[letter_id] = str(error)
+        replayed, refused = run_connected(settings, lambda at: publisher.replay(at, letters or None))
     if as_json:
         print(json.dumps({"replayed": replayed, "refused": refused}, indent=2))
     else:

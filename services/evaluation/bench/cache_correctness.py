@@ -75,13 +75,13 @@ async def _measure(
     with ThreadPoolExecutor(1) as executor:
         plain = load_pipeline(settings, factory, executor).pipeline
         cached = load_pipeline(settings, factory, executor, shared=shared).pipeline
-        await shared.beat()
+        await shared.heartbeat()
         shared.start()
         for pair in made:
             figure = figures[pair.kind]
             figure.pairs += 1
             await cached.answer(Query(pair.first, pair.customers[0]))
-            await shared.kept()
+            await shared.flush()
             second = await cached.answer(Query(pair.second, pair.customers[1]))
             request = (pair.second, pair.customers[1])
             if request not in expected:
@@ -89,7 +89,7 @@ async def _measure(
             if second.cache == "hit":
                 figure.hits += 1
                 figure.wrong += _content(second) != _content(expected[request])
-            await shared.kept()
+            await shared.flush()
             if pair.kind == "paraphrase":
                 again = await cached.answer(Query(pair.second))
                 repeated += 1

@@ -1,4 +1,4 @@
-"""Query events from delivery to answer: nothing lost, nothing said in two ways. Real gateway, real Valkey."""
+"""Query events from delivery to answer: nothing lost, no second answer. Real gateway, real Valkey."""
 
 from __future__ import annotations
 
@@ -7,25 +7,18 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import httpx
 import pytest
-from fakes.events import Desk, delivered, gateway, query
+from fakes.events import Desk, gateway, query
 from fakes.serving import WordParts
 from fakes.shop import Shop
 
-from slmfleet.models.errors import NotFound, Unreachable
 from slmfleet.services.events.answerer import GatewayClient, Outcome, PipelineClient, QueryClient, Request
 from slmfleet.services.events.cloudevents import (
     ANSWERS,
     HANDOFFS,
-    KNOWLEDGE_CHANGED,
-    ORDER_CHANGED,
-    QueryData,
     key_of,
-    make_event,
     read_event,
-    serialized,
     traceparent_of,
 )
-from slmfleet.services.events.handlers import ChangeHandler
 from slmfleet.services.events.transport import Delivery
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -135,7 +128,7 @@ async def test_a_consumer_that_was_paused_says_what_the_other_one_said(
 
 
 async def test_what_another_consumer_answers_now_is_left_for_later(desk: Desk) -> None:
-    await desk.ledger.begin(key_of(read_event(query("where is my parcel"))), "another")
+    await desk.ledger.acquire(key_of(read_event(query("where is my parcel"))), "another")
     assert await desk.handle(query("where is my parcel"), query("blah", "2")) == [False, True]
 
 
@@ -155,7 +148,7 @@ async def test_an_event_that_ends_its_consumers_dies(desk: Desk) -> None:
     body = query("where is my parcel")
     key = key_of(read_event(body))
     for number in range(3):  # begun by consumers that never came back
-        await desk.ledger.begin(key, f"gone {number}")
+        await desk.ledger.acquire(key, f"gone {number}")
         await desk.client.hdel(f"slmfleet:event:{key}", "owner", "until")
     assert await desk.handle(body) == [True]
     assert await desk.reasons() == ["crashed"]
@@ -170,7 +163,6 @@ async def test_a_gateway_that_is_away_costs_no_attempts(
     assert await desk.handle(query("where is my parcel", "1"), query("blah", "2")) == [True, True]
     assert away.left == 0
     assert sorted(await desk.texts()) == ["1", "2"]
-    assert desk.counts.waits > 0
 
 
 async def test_a_wrong_api_key_kills_no_event(
@@ -201,25 +193,6 @@ async def test_the_trace_goes_from_the_question_to_the_answer(desk: Desk) -> Non
     assert traceparent_of(read_event((await desk.said())[0])) == TRACE
 
 
-async def test_a_traced_question_keeps_its_place_in_its_session(shop: Shop) -> None:
-    posted: list[str] = []
-
-    class Listening(httpx.ASGITransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            if request.method == "POST":
-                posted.append((await request.aread()).decode())
-            return await super().handle_async_request(request)
-
-    answerer = GatewayClient("http://shop", None, Listening(shop.app))
-    texts = ("where is parcel one", "where is parcel two", "where is parcel three")
-    asked = [
-        Request(QueryData(text=text, session_id="s1"), TRACE if text == texts[1] else None) for text in texts
-    ]
-    await answerer.answer_all(asked)
-    said = " ".join(posted)
-    assert [said.index(text) for text in texts] == sorted(said.index(text) for text in texts)
-
-
 async def test_the_pipeline_in_the_process_answers_like_the_gateway(
     open_desk: Callable[..., Desk], shop: Shop
 ) -> None:
@@ -234,54 +207,3 @@ async def test_the_pipeline_in_the_process_answers_like_the_gateway(
     assert await desk.handle(*bodies) == [True, True, False, True]
     assert await desk.texts() == {"1": "About track, alice.", "2": "A person will answer."}
     assert await desk.reasons() == ["unauthenticated"]
-
-
-class Forgetful:
-    """What a change event is passed on to."""
-
-    def __init__(self, failures: Sequence[Exception] = ()) -> None:
-        self.done: list[str] = []
-        self._failures = [*failures]
-
-    async def knowledge_changed(self, domain: str) -> None:
-        if self._failures:
-            raise self._failures.pop(0)
-        self.done.append(domain)
-
-    async def order_changed(self, order_id: str) -> None:
-        self.done.append(order_id)
-
-
-KNOWLEDGE = serialized(make_event(KNOWLEDGE_CHANGED, {"domain": "returns"}, id="c1", source="test"))
-ORDER = serialized(make_event(ORDER_CHANGED, {"order_id": "#W1"}, id="c2", source="test"))
-
-
-async def test_changes_are_carried_out_before_they_are_done_with(desk: Desk) -> None:
-    changes = Forgetful()
-    handler = ChangeHandler(changes, desk.ledger, desk.dead, desk.counts)
-    assert await handler.handle_all(delivered(KNOWLEDGE, ORDER, b"{")) == [True] * 3
-    assert await handler.handle_all(delivered(KNOWLEDGE)) == [True]  # once more does no harm
-    assert changes.done == ["returns", "#W1", "returns"]
-    assert await desk.reasons() == ["unreadable"]
-
-
-async def test_a_change_waits_for_a_cache_that_is_away(desk: Desk) -> None:
-    changes = Forgetful([Unreachable("the cache is away")] * 4)
-    handler = ChangeHandler(changes, desk.ledger, desk.dead, desk.counts)
-    assert await handler.handle_all(delivered(KNOWLEDGE)) == [True]
-    assert changes.done == ["returns"]
-
-
-@pytest.mark.parametrize(
-    ("failures", "reason"),
-    [([NotFound("there is no domain 'returns'")], "refused"), ([RuntimeError("secret")] * 3, "failed")],
-)
-async def test_a_change_that_cannot_be_carried_out_is_told_of(
-    desk: Desk, failures: list[Exception], reason: str
-) -> None:
-    changes = Forgetful(failures)
-    handler = ChangeHandler(changes, desk.ledger, desk.dead, desk.counts)
-    assert await handler.handle_all(delivered(KNOWLEDGE)) == [True]
-    (letter,) = await desk.dead.all()
-    assert letter.died.reason == reason
-    assert "secret" not in letter.died.detail
