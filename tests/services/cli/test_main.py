@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
+from importlib.metadata import version
 
 import pytest
-from fakes.chat_server import chat_server
 from fakes.command_line import CommandLine
-
-from slmfleet.services.settings import SHOP_DIR
 
 
 def test_ask_answers_from_evidence_without_a_server(slmfleet: CommandLine) -> None:
@@ -69,12 +65,6 @@ def test_ask_takes_more_texts_for_the_turns_of_one_conversation(slmfleet: Comman
         (("ask", "--token", "forged", "hello"), "token"),
         (("token", "nobody_0000"), "no customer 'nobody_0000'"),
         (("ask", "--fleet", "nowhere", "hello"), "there is no such file"),
-        (("train", "gardening"), "no domain 'gardening'"),
-        (("evaluate", "--suite", "glue"), "no suite 'glue': choose one of hint3-v1"),
-        (("evaluate", "--suite", "snips", "--seeds", "0"), "seeds should be 1 or more, not 0"),
-        (("evaluate", "--report", "docs"), "name one with --suite"),
-        (("compare", "nowhere"), "should be a .gguf file, a folder with a Hugging Face model, or the URL"),
-        (("compare", "http://127.0.0.1:9/v1"), "http://127.0.0.1:9/v1/models: "),
     ],
 )
 def test_a_fault_is_told_without_a_traceback(
@@ -84,36 +74,6 @@ def test_a_fault_is_told_without_a_traceback(
     assert done.returncode == 2
     assert says in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr + done.stdout
-
-
-def test_check_passes_the_shop_and_explains_a_broken_one(slmfleet: CommandLine, tmp_path: Path) -> None:
-    good = slmfleet("check")
-    assert good.returncode == 0, good.stderr
-    assert "6 domains" in good.stdout
-    shutil.copytree(SHOP_DIR, tmp_path / "shop")
-    path = tmp_path / "shop" / "returns" / "domain.yaml"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    place = next(index for index, line in enumerate(lines) if "cacheable: shared" in line)
-    lines[place] = "    cacheable: sometimes"
-    path.write_text("\n".join(lines), encoding="utf-8")
-    bad = slmfleet("check", "--fleet", str(tmp_path / "shop"))
-    assert bad.returncode == 2
-    assert f"{path}:{place + 1}: " in bad.stderr.replace("\n", "")
-
-
-def test_compare_sets_the_fleet_beside_a_server(slmfleet: CommandLine) -> None:
-    with chat_server() as server:
-        words = ("compare", server.url, "--questions", "8", "--price-read", "2", "--price-written", "10")
-        done = slmfleet(*words, "--samples", "1")
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == ""  # nobody looks at a bar
-        for said in ("quoter-1", "right and grounded", "data leaves the machine", "400 / 50", "> "):
-            assert said in done.stdout
-        assert max(map(len, done.stdout.splitlines())) <= 80
-        told = json.loads(slmfleet(*words, "--json").stdout)
-    assert len(told["asked"]) == 8
-    assert told["baseline"]["cost_per_1000"] == pytest.approx(1.3)
-    assert told["baseline"]["cpu_ms_per_query"] is None
 
 
 def test_serving_code_imports_neither_torch_nor_ray_to_ask(slmfleet: CommandLine) -> None:
@@ -126,3 +86,17 @@ def test_serving_code_imports_neither_torch_nor_ray_to_ask(slmfleet: CommandLine
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_version_is_that_of_the_distribution(slmfleet: CommandLine) -> None:
+    assert slmfleet("--version").stdout == f"slmfleet {version('slmfleet')}\n"
+
+
+def test_help_fits_80_columns_and_names_every_command(slmfleet: CommandLine) -> None:
+    shown = slmfleet("--help").stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    for command in (
+        "up", "ask", "explain", "train", "check", "token", "evaluate", "bench", "compare", "cache", "consume",
+        "publish", "dead",
+    ):  # fmt: skip
+        assert f"│ {command} " in shown
