@@ -25,8 +25,8 @@ ROUTER = "router"
 def train_fleet(folder: Path, cache: Path, only: str | None) -> None:
     """Train every model of the fleet in `folder`, or the one named `only` (a domain or `router`).
 
-    The distilled base encoder is kept in `cache`; one domain is trained on the fleet's when it is there, else
-    on a quicker one. Raises FleetFault, DataFault.
+    The distilled base encoder is stored in `cache`; one domain starts from the fleet's base, or else
+    from a quicker one. Raises FleetFault, DataFault.
     """
     torch.set_num_threads(max(1, os.cpu_count() or 1))
     fleet = load_fleet(folder)

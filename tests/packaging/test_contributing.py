@@ -43,12 +43,12 @@ A gift card can be spent within 5 years. It is sent by e-mail within an hour.
 """
 ROWS = {
     ("gift_wrap", "gift-wrapping"): (
-        "can you wrap this as a gift", "how much is gift wrapping", "do you offer wrapping paper",
+        "can you wrap this as a gift", "what do you charge for wrapping gifts", "do you offer wrapping paper",
         "please gift wrap my order", "i want it in gift paper", "is wrapping a present free",
         "what does wrapping cost", "wrap it nicely as a present",
     ),
     ("gift_card", "gift-cards"): (
-        "how long is a gift card valid", "can i buy a gift card", "does my gift card expire",
+        "for how long may i use a gift card", "can i buy a gift card", "does my gift card expire",
         "when will the gift card arrive", "is the gift card sent by mail", "i would like a gift voucher",
         "until when can i spend my gift card", "do you sell gift cards",
     ),
@@ -154,7 +154,8 @@ def test_the_guide_gives_the_recipe_in_numbered_steps(recipe: str) -> None:
     numbers = re.findall(r"^(\d)\. ", steps, re.M)
     assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
     assert len(numbers) >= 3
-    for path in re.findall(r"`((?:services|models|deploy|tests|router)/[\w/.]+)`", steps):
+    paths = re.findall(r"`((?:services|models|deploy|tests|router)/[\w/.]+)`", steps)
+    for path in (path for path in paths if "NAME" not in path):
         assert (ROOT / path).exists(), path
 
 

@@ -23,7 +23,7 @@ BITEXT_ROWS = 500
 class Benchmark(BaseModel):
     """What the server answered. Latencies are the client's, in milliseconds, over every request.
 
-    `from_cache` of the answers no model was asked for: evict them before, to measure the models.
+    `from_cache`: answers without a model; evict them before, to measure the models.
     """
 
     url: str

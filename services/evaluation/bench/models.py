@@ -41,7 +41,7 @@ class ModelTimes(BaseModel):
 def model_times(fleet: Fleet, texts: Sequence[str], progress: Progress) -> ModelTimes:
     """Read `texts` one after another in this thread, each once: none is answered from a cache.
 
-    Raises BundleFault, ModelBroken; DataFault when too few texts are for a domain to tell.
+    Raises BundleFault, ModelBroken; DataFault where fewer than two texts are for a domain.
     """
     router = Router.of(fleet)
     specialists = {name: Specialist.load(domain) for name, domain in fleet.domains.items()}

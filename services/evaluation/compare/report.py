@@ -1,4 +1,4 @@
-"""What `slmfleet compare` found: the figures of both sides, as JSON and as a table."""
+"""The result of `slmfleet compare`: the figures of both sides, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class QuestionResult(BaseModel):
 
 
 class Side(BaseModel):
-    """The figures of one side. Latency and CPU over all questions; None: not measured or not told.
+    """The figures of one side. Latency and CPU over all questions; None: not measured or not reported.
 
     `right`, `right_and_grounded`: of all in-domain questions. `grounded`: of the answers given, in any scope.
     """
@@ -202,8 +202,8 @@ def render(result: Comparison, samples: int = 0) -> Group:
         ("tokens read / written", _tokens),
         ("data leaves the machine", lambda side: "yes" if side.leaves_machine else "no"),
     )
-    for name, tell in rows:
-        table.add_row(name, *map(tell, sides))
+    for name, shown in rows:
+        table.add_row(name, *map(shown, sides))
     return Group(*_samples(result.asked[:samples]), table, "", *_notes(result))
 
 
@@ -253,8 +253,8 @@ def _ms(value: float) -> str:
     return f"{value:.1f} ms" if value < 1_000 else f"{value / 1e3:.2f} s"
 
 
-def _or_dash(value: float | None, tell: Callable[[float], str]) -> str:
-    return "-" if value is None else tell(value)
+def _or_dash(value: float | None, shown: Callable[[float], str]) -> str:
+    return "-" if value is None else shown(value)
 
 
 def _tokens(side: Side) -> str:

@@ -81,9 +81,9 @@ def compare(
         questions = sample_questions(ours.fleet, load_rows(ours.fleet), options.questions, options.seed)
         given = [ours.knowledge(question, options.right_passage) for question in questions]
         with closing(BaselineSystem(open_baseline, ours.fleet, options.max_tokens)) as theirs:
-            asked = _asked(ours, theirs, questions, given, progress)
+            results = _ask_both(ours, theirs, questions, given, progress)
     return comparison(
-        asked,
+        results,
         options,
         fleet=ours.sizes,
         baseline=theirs.sizes,
@@ -92,20 +92,20 @@ def compare(
     )
 
 
-def _asked(
+def _ask_both(
     ours: FleetSystem,
     theirs: BaselineSystem,
     questions: Sequence[Question],
     given: Sequence[Sequence[Passage]],
     progress: Progress,
 ) -> list[QuestionResult]:
-    asked = []
+    results = []
     for number, (question, passages) in enumerate(zip(questions, given, strict=True)):
         if number % 2:
             of_baseline, of_fleet = theirs.ask(question, passages), ours.ask(question)
         else:
             of_fleet, of_baseline = ours.ask(question), theirs.ask(question, passages)
-        asked.append(
+        results.append(
             QuestionResult(
                 question=question.text,
                 domain=question.domain,
@@ -116,7 +116,7 @@ def _asked(
             )
         )
         progress(number + 1, len(questions))
-    return asked
+    return results
 
 
 def _lenience(fleet: Fleet, questions: Sequence[Question]) -> float:

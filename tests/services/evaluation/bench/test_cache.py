@@ -61,7 +61,7 @@ def test_hits_no_ops_and_queries_without_a_server_are_timed(tmp_path: Path) -> N
 
 
 def test_a_fleet_that_caches_nothing_is_a_fault(tmp_path: Path) -> None:
-    with serving(lambda: "miss") as url, pytest.raises(SettingsFault, match="keeps no answer to any of"):
+    with serving(lambda: "miss") as url, pytest.raises(SettingsFault, match="caches no answer to any of"):
         bench(load_settings(state_dir=tmp_path), url, 10, lambda: None)
 
 
