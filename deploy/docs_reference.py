@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from slmfleet.services.settings import Settings
 from slmfleet.services.telemetry import metrics
+from slmfleet.services.telemetry.labels import LABELS, MAX_VALUES, OTHER
 
 #: Defaults that depend on the machine, as they are written in the documentation.
 _DEFAULTS = {"state_dir": "`~/.local/state/slmfleet`", "fleet_dir": "`models/shop`"}
@@ -98,13 +99,13 @@ def metrics_page() -> str:
     used = {label for metric in metrics.ALL for label in metric.labels}
     values = [
         (f"`{label}`", ", ".join(f"`{value}`" for value in sorted(allowed)) if allowed else "open")
-        for label, allowed in metrics.LABELS.items()
+        for label, allowed in LABELS.items()
         if label in used
     ]
     return (
         header("`make docs`, from services/telemetry/metrics.py")
         + _METRICS
         + table(("name", "type", "labels", "description"), rows)
-        + _LABELS.format(other=metrics.OTHER, most=metrics.MAX_VALUES)
+        + _LABELS.format(other=OTHER, most=MAX_VALUES)
         + table(("label", "values"), values)
     )

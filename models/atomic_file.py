@@ -1,4 +1,4 @@
-"""A file that others find whole or not at all."""
+"""Replacing a file atomically: readers find the old content or the new, never a part."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to: at the end of the block what lies there takes the place of `path`.
+    """A temporary path beside `path`: at the end of the block the file there replaces `path`.
 
-    Who reads `path` meanwhile reads what was there before. After an error nothing is left of the new.
+    After an error the temporary file is removed and `path` is unchanged.
     """
-    fresh = path.with_name(f".{os.getpid()}.{path.name}")  # its own in each process; the suffix is kept
+    fresh = path.with_name(
+        f".{os.getpid()}.{path.name}"
+    )  # unique to this process; the suffix stays, as NumPy adds .npz to other names
     fresh.unlink(missing_ok=True)
     try:
         yield fresh

@@ -36,13 +36,13 @@ class Slot:
 class Reference:
     """What another part of the conversation names: an order number, an invoice, a product.
 
-    `meant`: this utterance points at it ("can I cancel it?"). Without that it serves only an intent that can
-    not be answered without one.
+    `explicit`: this utterance points at it ("can I cancel it?"). Without that it serves only an intent that
+    can not be answered without one.
     """
 
     name: str
     value: str
-    meant: bool
+    explicit: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,15 @@
     ├── NotFound                no such path, domain or customer
     ├── MethodNotAllowed        the path exists, the method does not
     ├── DeadlineExceeded        the answer was not ready in time
-    ├── Overloaded              more work in hand than can be answered (`retry_after_s`)
+    ├── Overloaded              too many requests in progress (`retry_after_s`)
     ├── ModelBroken             a model fails its own probe or raises
     ├── Unreachable             a server that is needed (Redis, a broker) does not answer or does not start
     ├── EventFault              an event on a queue cannot be dealt with (`reason`)
     ├── FleetFault              fleet.yaml, domain.yaml or a file they name is wrong (`faults`)
-    ├── BundleFault             a bundle is missing, damaged or of another format
+    ├── BundleFault             a bundle is damaged, of another format, or was trained for something else
+    │   └── BundleMissing       there is no bundle: the model has not been trained yet
     ├── DataFault               a training row or source cannot be used
-    ├── BaselineFault           a model to compare with cannot be loaded or asked
+    ├── BaselineFault           a model to compare with cannot be loaded or queried
     └── SettingsFault           a setting is missing or contradicts another
 
 Which HTTP status each becomes is decided in one table, in services/gateway/app.py.
@@ -30,7 +31,7 @@ from pathlib import Path
 
 
 class SlmfleetError(Exception):
-    """Base of all: `str(error)` is fit to be shown to the person who caused it."""
+    """Base of all: `str(error)` can be shown to the user who caused it."""
 
 
 class InvalidQuery(SlmfleetError):
@@ -58,7 +59,7 @@ class Unauthenticated(SlmfleetError):
 
 
 class NotFound(SlmfleetError):
-    """What was asked for does not exist (or is not the caller's to know of)."""
+    """The requested thing does not exist, or the caller may not know that it does."""
 
 
 class MethodNotAllowed(SlmfleetError):
@@ -74,7 +75,7 @@ class DeadlineExceeded(SlmfleetError):
 
 
 class Overloaded(SlmfleetError):
-    """More is in hand than can be answered; try again after `retry_after_s`."""
+    """Too many requests are in progress; try again after `retry_after_s`."""
 
     def __init__(self, message: str, retry_after_s: int = 1) -> None:
         super().__init__(message)
@@ -118,7 +119,11 @@ class FleetFault(SlmfleetError):
 
 
 class BundleFault(SlmfleetError):
-    """A bundle cannot be served: missing, damaged, or of another format."""
+    """A bundle cannot be served: missing, damaged, of another format, or trained for something else."""
+
+
+class BundleMissing(BundleFault):
+    """There is no bundle in the folder: the model has not been trained yet."""
 
 
 class DataFault(SlmfleetError):
@@ -126,7 +131,7 @@ class DataFault(SlmfleetError):
 
 
 class BaselineFault(SlmfleetError):
-    """The model to set the fleet beside cannot be loaded, or does not answer."""
+    """The model that the fleet is compared with cannot be loaded, or does not answer."""
 
 
 class SettingsFault(SlmfleetError):

@@ -1,19 +1,19 @@
-"""How far long work is: what reports it, and what it is reported to."""
+"""Types for reporting the progress of long work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-#: Called while something long goes on, with (steps done, steps in all).
+#: Called with (steps done, steps in all).
 Progress = Callable[[int, int], None]
 
 
-#: Starts the bar of that name; what it returns is told (done, in all).
+#: Starts a progress bar of that name; what it returns moves the bar.
 Bars = Callable[[str], Progress]
 
 
 def counted(steps: Progress, total: int) -> Callable[[], None]:
-    """Tells `steps` of one more of `total` at each call."""
+    """A function that reports one more step of `total` to `steps` at each call."""
     done = 0
 
     def tick() -> None:

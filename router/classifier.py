@@ -52,9 +52,9 @@ class Router:
         return router
 
     def route(self, text: str) -> Decision:
-        """Where each request in `text` goes. Raises ModelBroken for a model that answers nonsense.
+        """Where each request in `text` goes. Raises ModelBroken where the outputs are not finite.
 
-        A text of one request, retracted ones aside, costs one pass of the model; of n requests n + 1.
+        One forward pass for a text of one request (retracted ones aside), n + 1 for n requests.
         """
         started = time.thread_time()
         gone = retracted(text)
@@ -66,14 +66,14 @@ class Router:
         return decision.with_cost((time.thread_time() - started) * 1e3)
 
     def route_whole(self, text: str) -> Decision:
-        """Where `text` goes, taken for one request: one pass of the model. Raises as `route` does."""
+        """Where `text` goes, read as one request in one forward pass. Raises as `route` does."""
         started = time.thread_time()
         return self._read(Clause(text, 0, len(text))).with_cost((time.thread_time() - started) * 1e3)
 
     def explain(self, text: str) -> Explanation:
-        """Why `text`, taken for one request, goes where it goes. Raises ModelBroken, BundleFault.
+        """Why `text`, read as one request, goes where it goes. Raises ModelBroken, BundleFault.
 
-        Dozens of passes where routing takes one.
+        Takes dozens of forward passes, where routing takes one.
         """
         started = time.thread_time()
         scores = self._scores(text)
@@ -96,14 +96,14 @@ class Router:
         return decide(clause, self.card.labels, self._scores(clause.text), self.card.threshold, self._version)
 
     def probe(self) -> None:
-        """Ask the model the question on its card. Raises ModelBroken when it cannot answer it."""
+        """Read the probe on the card. Raises ModelBroken unless it gets the label on the card."""
         probe = self.card.probe
         try:
             domain = self.route_whole(probe.text).routes[0].domain
         except ModelBroken:
             raise
         except Exception as error:
-            # ONNX Runtime raises its own kinds; whatever it is, this model cannot be asked.
+            # ONNX Runtime raises types of its own; whichever it is, the model cannot be used.
             raise ModelBroken("the router model cannot be asked") from error
         if domain != probe.label:
             raise ModelBroken(f"the router model answers its probe with {domain}, not {probe.label}")

@@ -1,6 +1,6 @@
-"""What the words of a clause give away before any model reads it: does it ask, tell, or only greet?
+"""Surface cues of a clause, before any model reads it: is it a request, a statement, or only a greeting?
 
-English, by pattern: cheap enough to run on every text. A model decides what is asked, never this.
+English, by pattern: cheap enough to run on every text. What is requested is decided by a model, never here.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _WONDERS: Final = re.compile(
 )
 _ORDERS: Final = re.compile(rf"{_LEAD}(?:{_ORDERED}\s+\S|(?!order\s+#){_EITHER}\s+{_OBJECT})", re.IGNORECASE)
 _THAT = r"(?:\s+(?:with|about)?\s*(?:it|that|this|so|one|me|us|them))?"
-#: Said to urge what was asked already: "can you help me?", "tell me how to do it", "what should I do?".
+#: Urges an earlier request: "can you help me?", "tell me how to do it", "what should I do?".
 _APPEAL: Final = re.compile(
     rf"{_LEAD}(?:"
     rf"(?:can|could|would|will)\s+(?:you|u|someone|somebody|anyone)\s+(?:please\s+)?(?:help|assist|advise|explain|"
@@ -105,29 +105,29 @@ def words(text: str) -> list[str]:
 
 
 def is_courtesy(text: str) -> bool:
-    """Whether nothing is said but a greeting, thanks or a nod; also when there is no word at all."""
+    """Whether the text is only a greeting, thanks or a confirmation; also when it has no word."""
     return all(word.lower().replace("’", "'") in _COURTESY for word in words(text))
 
 
 def is_appeal(text: str) -> bool:
-    """Whether the text only urges what was asked before it: "can you help me?", "tell me how to do it"."""
+    """Whether the text only urges an earlier request: "can you help me?", "tell me how to do it"."""
     return _APPEAL.match(_bare(text)) is not None
 
 
-def wonders(text: str) -> bool:
+def opens_question(text: str) -> bool:
     """Whether the text starts as a question or a wish does ("can I", "where is", "I want to")."""
     return _WONDERS.match(_bare(text)) is not None
 
 
 def opens_request(text: str) -> bool:
     """Whether the text starts as a question, a wish or an order does ("can I", "I want", "cancel it")."""
-    return wonders(text) or _ORDERS.match(_bare(text)) is not None
+    return opens_question(text) or _ORDERS.match(_bare(text)) is not None
 
 
 def requests(text: str) -> bool:
-    """Whether the text asks for something in so many words: it opens so, says a wish, or has a `?`.
+    """Whether the text requests something explicitly: it opens so, states a wish, or has a `?`.
 
-    Courtesies and appeals ask for nothing of their own.
+    Courtesies and appeals request nothing of their own.
     """
     if is_courtesy(text) or is_appeal(text):
         return False
@@ -135,23 +135,23 @@ def requests(text: str) -> bool:
 
 
 def asks(text: str) -> bool:
-    """Whether the text may want an answer: it requests something, or tells of trouble ("never arrived")."""
+    """Whether the text may want an answer: it requests something, or reports trouble ("never arrived")."""
     if is_courtesy(text) or is_appeal(text):
         return False
     return requests(text) or _TROUBLE.search(text) is not None
 
 
 def points_back(text: str) -> bool:
-    """Whether a word of the text stands for something said elsewhere ("it", "that one", "them")."""
+    """Whether the text has an anaphor: a word for something named elsewhere ("it", "that one", "them")."""
     return _POINTS.search(text) is not None
 
 
-def tells(text: str) -> bool:
-    """Whether the text is a statement that asks nothing ("I ordered shoes last week")."""
+def is_statement(text: str) -> bool:
+    """Whether the text is a statement that requests nothing ("I ordered shoes last week")."""
     return _TELLS.match(_bare(text)) is not None and not asks(text)
 
 
-def subordinate(text: str) -> bool:
+def is_subordinate(text: str) -> bool:
     """Whether the text is the first half of a sentence ("if it is late", "when my order comes")."""
     return _SUBORDINATE.match(_bare(text)) is not None
 

@@ -1,4 +1,4 @@
-"""Measuring the router on rows it was never trained on."""
+"""Accuracy of the router on rows that it was never trained on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE, Decision
-from slmfleet.models.training.calibrate import expected_calibration_error
+from slmfleet.models.training.confidence import expected_calibration_error
 from slmfleet.models.training.data import Row
 from slmfleet.models.training.evaluate import Share, by_source
 from slmfleet.router.classifier import Router
@@ -32,7 +32,7 @@ class RouterResult:
 
 
 def evaluate_router(rows: Sequence[Row], decisions: Sequence[Decision]) -> RouterResult:
-    """Hold the router's decisions, one a row, against the rows."""
+    """Compare the router's decisions, one a row, with the rows' labels."""
     right, sure = [], []
     wrong, sent, refused = [], [], []
     for row, decision in zip(rows, decisions, strict=True):

@@ -12,10 +12,10 @@ from slmfleet.router.cues import is_courtesy, opens_request, points_back, words
 from slmfleet.router.negation import retracted
 from slmfleet.router.split import Clause, boundaries, clauses
 
-#: A question of more words says enough to be read alone.
+#: A question of more words can be read alone.
 LONGEST_FOLLOW_UP: Final = 8
 _LONGEST_FRAGMENT: Final = 4
-#: Characters kept of what a follow-up leans on: the encoder reads 64 word pieces.
+#: Maximum length of the earlier request that is put before a follow-up: the encoder reads 64 word pieces.
 MAX_ANCHOR_CHARACTERS: Final = 160
 
 _LEANS: Final = re.compile(
@@ -54,7 +54,7 @@ def bare_reference(text: str) -> bool:
     """Whether `text` only names an order, invoice or e-mail, as in answer to "which order?"."""
     named = [slot for slot in exact_slots(text, {}) if slot.name in ("order_id", "invoice_id", "email")]
     if not named:
-        # A number alone has no grammar of its own; as an answer it names what was asked for.
+        # A bare number has no grammar of its own; as an answer it is the reference that was asked for.
         return re.fullmatch(r"\W*[A-Za-z]{0,3}\d{4,15}\W*", text) is not None
     rest = text
     for slot in reversed(named):
@@ -67,15 +67,15 @@ def choice(text: str, titles: Sequence[str]) -> int | None:
 
     None where it chooses none of them, or more than one.
     """
-    said = [word.lower().replace("’", "'").strip("#.") for word in words(text)]
-    rest = [word for word in said if word not in _CHOOSING]
-    if not rest and re.search(r"(?:^|\b(?:number|option|choice) )one\b", " ".join(said)):
+    written = [word.lower().replace("’", "'").strip("#.") for word in words(text)]
+    rest = [word for word in written if word not in _CHOOSING]
+    if not rest and re.search(r"(?:^|\b(?:number|option|choice) )one\b", " ".join(written)):
         rest = ["first"]
     if len(rest) == 1 and rest[0] in (*_ORDINALS, "last"):
         place = _ORDINALS.get(rest[0], len(titles) - 1)
         return place if 0 <= place < len(titles) else None
-    meant = content_words(" ".join(rest))
-    found = [place for place, title in enumerate(titles) if meant and meant <= content_words(title)]
+    chosen = content_words(" ".join(rest))
+    found = [place for place, title in enumerate(titles) if chosen and chosen <= content_words(title)]
     return found[0] if len(found) == 1 else None
 
 
@@ -85,7 +85,7 @@ def points_at(text: str) -> bool:
 
 
 def depends_on_context(text: str) -> bool:
-    """Whether `text` says by its form that it goes on from the question before, however sure its route."""
+    """Whether the form of `text` shows that it continues the question before, however sure its route."""
     if len(words(text)) > LONGEST_FOLLOW_UP or is_courtesy(text):
         return False
     return bare_reference(text) or _LEANS.match(text.strip()) is not None
@@ -94,20 +94,20 @@ def depends_on_context(text: str) -> bool:
 def is_elliptical(text: str) -> bool:
     """Whether `text` may be unreadable without the question before it.
 
-    Only asked of a text whose route is unsure.
+    Used only where the route of the text is unsure.
     """
-    said = words(text)
-    if not said or len(said) > LONGEST_FOLLOW_UP or is_courtesy(text):
+    written = words(text)
+    if not written or len(written) > LONGEST_FOLLOW_UP or is_courtesy(text):
         return False
     return (
         depends_on_context(text)
         or points_at(text)
-        or (len(said) <= _LONGEST_FRAGMENT and not opens_request(text))
+        or (len(written) <= _LONGEST_FRAGMENT and not opens_request(text))
     )
 
 
 def anchor(text: str) -> str:
-    """What of an utterance a follow-up leans on: its last request, cut to MAX_ANCHOR_CHARACTERS."""
+    """The part of an utterance that a follow-up refers to: its last request, cut to MAX_ANCHOR_CHARACTERS."""
     last = clauses(text, boundaries(text), retracted(text))[-1].text.strip()
     if len(last) <= MAX_ANCHOR_CHARACTERS:
         return last

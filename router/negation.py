@@ -1,7 +1,7 @@
-"""Requests that their own author takes back: "don't cancel it, just change the address".
+"""Retracted requests: "don't cancel it, just change the address".
 
-A negation is mostly the trouble itself ("my order didn't arrive", "I can't log in"). It takes a request back
-only where it denies an action that the shop could have carried out, and another request stands beside it.
+Most negations report trouble ("my order didn't arrive", "I can't log in"). One retracts a request only where
+it negates an action that the shop could have carried out, and another request stands beside it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _RETRACTION: Final = re.compile(
 )
 #: "can I get store credit instead of a refund": after the request it is a part of it.
 _CONTRAST: Final = re.compile(rf"(?:instead\s+of|rather\s+than)\s+(?:an?|the|my)\s+{_DEED}\b", re.IGNORECASE)
-#: "not the shoes": a thing taken back. "not the right size" is a complaint.
+#: "not the shoes": a retracted thing. "not the right size" is a complaint.
 _NOT_THAT: Final = re.compile(
     r"not\s+(?:the|that|this|those|these)\s+\w[\w-]*(?:\s+\w[\w-]*)?\s*", re.IGNORECASE
 )
@@ -51,7 +51,7 @@ _COMPLAINT: Final = re.compile(
     r"\b(?:right|correct|same|one|ones|size|sizes|colou?r|i|we|you|best|only|first|time|case|point|problem|way)\b",
     re.IGNORECASE,
 )
-#: "actually no, change it": takes back whatever was asked before.
+#: "actually no, change it": retracts every request before it.
 _CORRECTION: Final = re.compile(
     r"(?:actually,?\s+no|no,?\s+wait|wait,?\s+no|oh\s+no,?\s+wait|scratch\s+that|no,?\s+sorry|sorry,?\s+no|"
     r"(?:sorry,?\s+)?i\s+meant?\s+to\s+say|(?:sorry,?\s+)?i\s+meant)\b[\s,:]*",
@@ -71,7 +71,7 @@ _RESUMES: Final = re.compile(
 
 
 def retracted(text: str) -> tuple[Span, ...]:
-    """Spans of `text` that take a request back, in order; none unless another request stands beside them."""
+    """Spans of `text` that retract a request, in order; none unless another request stands beside them."""
     pieces = _pieces(text)
     gone: list[int] = []
     for index, (start, end) in enumerate(pieces):
@@ -118,7 +118,7 @@ def _is_other_thing(text: str, pieces: list[Span], index: int) -> bool:
 
 
 def _stands(text: str, pieces: list[Span], index: int) -> bool:
-    """Whether what is left here is a request, or the thing meant instead of the one taken back."""
+    """Whether this remaining piece is a request, or the thing named instead of the retracted one."""
     piece = text[slice(*pieces[index])]
     if requests(piece) or opens_request(re.sub(r"^(?:but|just|only|instead)\s+", "", piece, flags=re.I)):
         return True

@@ -20,8 +20,8 @@ def decide(
 ) -> Decision:
     """The decision for one clause from its scores over `labels`.
 
-    Only a dispatch to a domain can be a wrong dispatch, so only it must reach `threshold`. HAND_OFF and
-    OUT_OF_SCOPE stand as they are: neither answers anything, and a doubtful one is a hand-off anyway.
+    Only a dispatch to a domain must reach `threshold`: HAND_OFF and OUT_OF_SCOPE answer nothing, and a
+    doubtful one is a hand-off anyway.
     """
     best, confidence = labels[scores.best], scores.confidence
     second, second_confidence = runner_up(scores.probabilities, confidence)
@@ -42,9 +42,9 @@ def is_confident(decision: Decision) -> bool:
 def combine(text: str, whole: Decision, parts: Sequence[Decision]) -> Decision:
     """The decision for `text` from that on the whole of it and those on its clauses, each of one route.
 
-    The clauses stand only if each is sure by itself. One that is not, and asks for nothing ("I ordered shoes
-    last week."), is joined to the next one, the last to the one before; one that asks breaks the split. Fewer
-    than two that stand, or a whole that wants a person whom no clause asks for, and the whole is one.
+    The split holds only if each clause is confident by itself. One that is not, and requests nothing ("I
+    ordered shoes last week."), is joined to the next one, the last to the one before; an unsure request
+    undoes the split. So do fewer than two clauses, and a whole that goes to a person while no clause does.
     """
     routes: list[Route] = []
     first: Decision | None = None
@@ -54,7 +54,7 @@ def combine(text: str, whole: Decision, parts: Sequence[Decision]) -> Decision:
         if is_confident(part) and route.confidence >= part.threshold:
             first = first or part
             begin, waiting = (route.start if waiting is None else waiting), None
-            routes.append(_reaching(text, route, begin, route.start + len(route.text)))
+            routes.append(_with_span(text, route, begin, route.start + len(route.text)))
         elif asks(route.text):
             return whole
         elif waiting is None:
@@ -65,9 +65,9 @@ def combine(text: str, whole: Decision, parts: Sequence[Decision]) -> Decision:
         return whole
     if waiting is not None:
         last = parts[-1].routes[0]
-        routes[-1] = _reaching(text, routes[-1], routes[-1].start, last.start + len(last.text))
+        routes[-1] = _with_span(text, routes[-1], routes[-1].start, last.start + len(last.text))
     return replace(first, routes=tuple(routes))
 
 
-def _reaching(text: str, route: Route, start: int, end: int) -> Route:
+def _with_span(text: str, route: Route, start: int, end: int) -> Route:
     return replace(route, text=text[start:end], start=start)

@@ -1,8 +1,8 @@
-"""Where a text asks for several things: offsets at which another request may begin, and the clauses.
+"""Splitting a text of several requests: offsets at which another request may begin, and the clauses.
 
-The rule here knows sentence ends and connectors. It gives up rather than cut a question in two: a clause that
-says too little to be routed is worse than two requests read as one. Offsets from elsewhere (a learned tagger)
-can be handed to `clauses` with or instead of the rule's.
+The rule here knows sentence ends and connectors. It rather leaves two requests together than cuts one in
+two: a clause with too few words cannot be routed. Offsets from elsewhere (a learned tagger) can be passed to
+`clauses` with or instead of the rule's.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from slmfleet.router.cues import (
     asks,
     is_appeal,
     is_courtesy,
+    is_statement,
+    is_subordinate,
+    opens_question,
     opens_request,
     points_back,
     requests,
-    subordinate,
-    tells,
-    wonders,
     words,
 )
 
-#: More requests than this in one text are not told apart: what is left over stays with the last clause.
+#: Further requests of one text stay with the last clause.
 MAX_CLAUSES: Final = 4
 
 #: (start, end) in characters.
@@ -63,7 +63,7 @@ _TRAILING: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A part of a text that asks for one thing: `text` is the whole text's `[start:end]`."""
+    """A part of a text with one request: `text` is the whole text's `[start:end]`."""
 
     text: str
     start: int
@@ -101,20 +101,26 @@ def _abbreviated(text: str, end: int) -> bool:
 
 
 def _follows(before: str, sentence: str) -> bool:
-    """Whether `sentence` asks for something else than what stands before it."""
+    """Whether `sentence` requests something else than the text before it."""
     if not asks(before):
         return False
     if _ADDS.match(sentence.lstrip().removeprefix("and ").removeprefix("And ")):
         return asks(sentence)
-    # A tale of trouble and a question about it are one request.
+    # A report of trouble and a question about it are one request.
     return requests(sentence) and (requests(before) or not points_back(sentence))
 
 
 def _connects(match: re.Match[str], left: str, right: str) -> bool:
-    said = words(left)
-    if len(said) < 2 or len(words(right)) < 2 or said[-1].lower() in _OPEN_ENDED:
+    left_words = words(left)
+    if len(left_words) < 2 or len(words(right)) < 2 or left_words[-1].lower() in _OPEN_ENDED:
         return False
-    if subordinate(left) or subordinate(right) or tells(left) or is_courtesy(left) or is_appeal(right):
+    if (
+        is_subordinate(left)
+        or is_subordinate(right)
+        or is_statement(left)
+        or is_courtesy(left)
+        or is_appeal(right)
+    ):
         return False
     word = (match["word"] or "").lower()
     if not word or word == "but":
@@ -122,7 +128,7 @@ def _connects(match: re.Match[str], left: str, right: str) -> bool:
     if _ADDS.search(word):
         return asks(right)
     # "Order status and cancel it": an order to us after "and" stands by itself after another request only.
-    return wonders(right) or (opens_request(right) and requests(left))
+    return opens_question(right) or (opens_request(right) and requests(left))
 
 
 def clauses(text: str, offsets: Iterable[int], without: Sequence[Span] = ()) -> tuple[Clause, ...]:

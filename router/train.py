@@ -7,16 +7,17 @@ from pathlib import Path
 
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE
 from slmfleet.models.fleet.config import Fleet
-from slmfleet.models.inference.bundle import Card, write_card
+from slmfleet.models.inference.bundle import Card
 from slmfleet.models.inference.classifier import Classifier
 from slmfleet.models.progress import Progress
 from slmfleet.models.text.normalise import without_references
+from slmfleet.models.training.calibration import calibrate
+from slmfleet.models.training.card import draft_card, measured_card, trained_from
+from slmfleet.models.training.classifier_training import Base, train_classifier
 from slmfleet.models.training.data import Corpus, hold_out
-from slmfleet.models.training.learn import Base, TrainingTask, train_classifier
-from slmfleet.models.training.loop import Recipe
 from slmfleet.models.training.neighbours_fit import ROUTER_BYTES, ROUTER_TEMPLATES_PER_LABEL, write_neighbours
-from slmfleet.models.training.recipes import ROUTER
-from slmfleet.models.training.specialist import BASE, calibrate, choose_probe, recipe_for_card, trained_from
+from slmfleet.models.training.recipe import ROUTER, Recipe
+from slmfleet.models.training.task import TrainingTask
 from slmfleet.router.classifier import Router
 from slmfleet.router.evaluate import router_metrics
 
@@ -31,33 +32,20 @@ def train_router(
 ) -> Card:
     """Train, export, calibrate and evaluate the router of `fleet` into `folder` (its bundle by default)."""
     folder = folder or fleet.folder / "router" / "bundle"
-    labels = [*fleet.domains, HAND_OFF, OUT_OF_SCOPE]
-    rows = [replace(row, text=without_references(row.text), spans=None) for row in corpus.train]
-    kept, held = hold_out(rows, recipe.held_out)
-    lesson = TrainingTask(kept, labels, lambda row: row.domain)
-    learned = train_classifier(lesson, recipe, base, folder, progress)
-    # Templates are too easy to calibrate on: rows that people wrote tell how sure the model may be.
-    written = [row for row in held if not row.template]
-    mixture, threshold = calibrate(
-        learned.classifier, lesson, written, fleet.config.router.max_wrong_domain_rate, len(fleet.domains)
-    )
+    all_rows = [replace(row, text=without_references(row.text), spans=None) for row in corpus.train]
+    rows, held_out = hold_out(all_rows, recipe.held_out)
+    task = TrainingTask(rows, [*fleet.domains, HAND_OFF, OUT_OF_SCOPE], lambda row: row.domain)
+    trained = train_classifier(task, recipe, base, folder, progress)
+    # Templates are too easy to calibrate on: only rows that people wrote show how sure the model may be.
+    written = [row for row in held_out if not row.template]
+    max_wrong_rate = fleet.config.router.max_wrong_domain_rate
+    mixture, threshold = calibrate(trained.classifier, task, written, max_wrong_rate, len(fleet.domains))
     classifier = Classifier.load(folder, mixture)
     write_neighbours(
-        folder, classifier.encoder, kept, lambda row: row.domain, ROUTER_BYTES, ROUTER_TEMPLATES_PER_LABEL
+        folder, classifier.encoder, rows, task.label_of, ROUTER_BYTES, ROUTER_TEMPLATES_PER_LABEL
     )
-    card = Card(
-        kind="router",
-        name="router",
-        labels=labels,
-        slot_labels=learned.slot_labels,
-        mixture=mixture,
-        threshold=threshold,
-        parameters=learned.parameters,
-        metrics={},
-        recipe=recipe_for_card(recipe, len(kept), len(learned.slot_labels)),
-        base=BASE,
-        trained_from=trained_from(kept, held, corpus.licences),
-        probe=choose_probe(classifier, kept, labels, {index: row.domain for index, row in enumerate(kept)}),
+    provenance = trained_from(rows, held_out, corpus.licences)
+    card = draft_card("router", "router", task, recipe, trained, (classifier, threshold), provenance)
+    return measured_card(
+        folder, card, lambda sealed: router_metrics(Router(sealed, classifier, 0), corpus.test)
     )
-    metrics = router_metrics(Router(write_card(folder, card), classifier, 0), corpus.test)
-    return write_card(folder, card.model_copy(update={"metrics": metrics}))

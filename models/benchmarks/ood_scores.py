@@ -1,4 +1,4 @@
-"""Other scores of how much in scope a text is, to hold the fitted trust against. Of evaluation alone.
+"""Baseline out-of-distribution scores, to compare the fitted confidence with. For evaluation only.
 
 softmax      the encoder's probability of its best label (Hendrycks and Gimpel 2017)
 energy       logsumexp of its logits (Liu 2020)

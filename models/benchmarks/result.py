@@ -1,4 +1,4 @@
-"""What `slmfleet evaluate --suite` measures, as it is kept in results.json and told.
+"""What `slmfleet evaluate --suite` measures: the shape of results.json.
 
 Every metric is in percent, `typo_loss` and `int8_loss` in percentage points.
 """
@@ -52,7 +52,7 @@ def _percent(share: float) -> float | None:
 
 
 class Published(BaseModel):
-    """A figure of another system (models.suite.PublishedFigure)."""
+    """A figure of another system (task.PublishedFigure)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -65,7 +65,7 @@ class Published(BaseModel):
 
     @classmethod
     def of(cls, figure: PublishedFigure) -> Published:
-        """The same, as it is kept."""
+        """From a task's figure."""
         return cls(
             system=figure.system, metric=figure.metric, value=figure.value, source=figure.source,
             note=figure.note, kind=figure.kind,

@@ -1,4 +1,4 @@
-"""The rows of the benchmark suites as they are kept: suites/<source>/, each beside its licence.
+"""The rows of the benchmark suites: suites/<source>/, each beside its licence.
 
 source.yaml      title, licence, repository, commit, what was changed, number of rows and their SHA-256
 rows.jsonl.gz    {text, labels, split, part?, shots?, slots?: [[name, start, end], ...]}

@@ -14,18 +14,16 @@ from typing import Final
 import numpy as np
 from rich.console import Console
 
-from slmfleet.models.benchmarks.bootstrap import RESAMPLES, intervals
 from slmfleet.models.benchmarks.checkpoints import Run, RunStore
-from slmfleet.models.benchmarks.metrics import Measured, metrics_of, observe, ranking
-from slmfleet.models.benchmarks.report import write_report
+from slmfleet.models.benchmarks.metrics import RESAMPLES, intervals, metrics_of, ranking
+from slmfleet.models.benchmarks.outcomes import Measured, measure
+from slmfleet.models.benchmarks.report import tables, write_report
 from slmfleet.models.benchmarks.result import Cost, Curve, Measure, Published, SuiteResult, TaskResult
 from slmfleet.models.benchmarks.scores import risk_coverage
-from slmfleet.models.benchmarks.tables import tables
 from slmfleet.models.benchmarks.task import Reader, Suite, Task, Trainer
 from slmfleet.models.benchmarks.tasks import load_suite
-from slmfleet.models.benchmarks.typos import typo_of
 from slmfleet.models.errors import SettingsFault
-from slmfleet.models.progress import Bars, Progress, counted
+from slmfleet.models.progress import Bars, counted
 
 #: Texts whose reading is timed, after a few to warm up.
 TIMED_TEXTS: Final = 200
@@ -42,24 +40,33 @@ def evaluate_suite(
     trainer: Trainer | None = None,
     runs: RunStore | None = None,
 ) -> SuiteResult:
-    """Measure the suite of that name, on readers of `trainer` (the shipped one by default).
+    """Measure the suite called `name` on readers of `trainer` (SuiteTrainer by default), `seeds` times.
 
-    What the shipped trainer starts from is kept in `cache`, what is measured in `runs`. Each long step is
-    reported to a `bar` of its own. Raises NotFound for an unknown name, SettingsFault for no seeds,
-    DataFault or FleetFault for rows that cannot be read.
+    `cache` is the folder of SuiteTrainer's base encoder; `runs` has the outcomes of finished trainings. Each
+    long step reports to a `bar` of its own. Raises NotFound for an unknown name, SettingsFault for no seeds
+    or without the extra `train`, DataFault or FleetFault for rows that cannot be read.
     """
     if seeds < 1:
         raise SettingsFault(f"seeds should be 1 or more, not {seeds}")
     suite = load_suite(name, fleet)
     if trainer is None:
-        from slmfleet.models.benchmarks.trainer import suite_trainer
-
-        trainer = suite_trainer(cache)
+        trainer = _suite_trainer(cache)
     return run_suite(suite, seeds, trainer, bar, runs=runs)
 
 
+def _suite_trainer(cache: Path) -> Trainer:
+    try:
+        from slmfleet.models.benchmarks.trainer import SuiteTrainer
+    except ModuleNotFoundError as error:
+        raise SettingsFault(
+            f"a suite is measured on models that are trained for it, which needs {error.name}: install the "
+            "extra with pip install 'slmfleet[train]'"
+        ) from None
+    return SuiteTrainer(cache)
+
+
 def show_suite(result: SuiteResult, as_json: bool, report: Path | None) -> None:
-    """Print `result` as tables or JSON, and keep it in folder `report`. Raises DataFault, SettingsFault."""
+    """Print `result` as tables or JSON, and write the page into `report`. Raises DataFault, SettingsFault."""
     if as_json:
         print(result.model_dump_json(indent=2))
     else:
@@ -80,8 +87,8 @@ def run_suite(
 ) -> SuiteResult:
     """Train and measure every task of `suite` with seeds 0 to `seeds` - 1.
 
-    Tasks that name the same reader, one after another, are measured on the same trained readers. With `runs`,
-    what was measured before is not trained for again.
+    Successive tasks that name the same reader are measured on the same trained readers. What `runs` has is
+    not trained for again.
     """
     results: list[TaskResult] = []
     for _, group in groupby(suite.tasks, key=lambda task: task.reader):
@@ -103,22 +110,22 @@ def run_suite(
 def _runs_of(
     tasks: Sequence[Task], seed: int, trainer: Trainer, bar: Bars, runs: RunStore | None
 ) -> list[Run]:
-    """What one reader makes of each of `tasks`, in their order."""
+    """The runs of one reader on each of `tasks`, in their order."""
     if runs is not None:
-        kept = [run for task in tasks if (run := runs.find(task, seed)) is not None]
-        if len(kept) == len(tasks):
+        found = [run for task in tasks if (run := runs.find(task, seed)) is not None]
+        if len(found) == len(tasks):
             bar(f"{tasks[0].name}: kept {seed}")(1, 1)
-            return kept
+            return found
     started = time.perf_counter()
     reader = trainer(tasks[0], seed, bar(f"{tasks[0].name}: train {seed}"))
     seconds = round(time.perf_counter() - started, 1)
-    made = []
+    measured_runs = []
     for task in tasks:
         latency_ms = round(median_ms(reader, task), 3)
-        measured = _measure(reader, task, bar(f"{task.name}: read {seed}"))
+        measured = measure(reader, task, bar(f"{task.name}: read {seed}"))
         run = Run(measured, seconds, latency_ms, reader.bytes, reader.parameters)
-        made.append(run if runs is None else runs.keep(task, seed, run))
-    return made
+        measured_runs.append(run if runs is None else runs.store(task, seed, run))
+    return measured_runs
 
 
 def median_ms(reader: Reader, task: Task) -> float:
@@ -133,17 +140,6 @@ def median_ms(reader: Reader, task: Task) -> float:
         read(text)
         took.append(1e3 * (time.perf_counter() - started))
     return statistics.median(took) if took else math.nan
-
-
-def _measure(reader: Reader, task: Task, steps: Progress) -> Measured:
-    in_scope = [row for row in task.test if row.labels != (task.out_of_scope,)]
-    exact = reader.exact
-    tick = counted(steps, len(task.test) * (2 if exact else 1) + len(in_scope))
-    return Measured(
-        observe(reader, task, task.test, tick=tick),
-        observe(reader, task, in_scope, typo_of, tick=tick),
-        observe(exact, task, task.test, tick=tick) if exact else None,
-    )
 
 
 def _task_result(task: Task, found: Sequence[Run], tick: Callable[[], None], resamples: int) -> TaskResult:

@@ -52,15 +52,15 @@ def f1(marked: int, found: int, both: int) -> float:
     return 2 * both / (marked + found) if marked else math.nan
 
 
-def micro_f1(truth: Bools, said: Bools) -> float:
+def micro_f1(truth: Bools, predicted: Bools) -> float:
     """F1 over all (row, label) pairs of two (n, labels) tables."""
-    return f1(int(truth.sum()), int(said.sum()), int((truth & said).sum()))
+    return f1(int(truth.sum()), int(predicted.sum()), int((truth & predicted).sum()))
 
 
-def macro_f1(truth: Bools, said: Bools) -> float:
+def macro_f1(truth: Bools, predicted: Bools) -> float:
     """The mean F1 of the labels that some row of the truth has; (n, labels) each."""
-    marked, found = truth.sum(axis=0), said.sum(axis=0)
-    both = (truth & said).sum(axis=0)
+    marked, found = truth.sum(axis=0), predicted.sum(axis=0)
+    both = (truth & predicted).sum(axis=0)
     present = marked > 0
     if not present.any():
         return math.nan

@@ -1,8 +1,8 @@
-"""Benchmark suites: what a task is, and what is asked of the model under test.
+"""Benchmark suites: what a task is, and the interface of the model under test.
 
 A suite is a published data set cut into tasks. A `Trainer` makes a `Reader` from a task's training rows, and
 the reader is measured on its test rows (models/benchmarks/metrics.py). Nothing here knows how a reader is
-made.
+trained.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SuiteRow:
 
 @dataclass(frozen=True, slots=True)
 class PublishedFigure:
-    """What another system reached, in percent, and what must be known to compare with it.
+    """What another system reached, in percent, with its source and conditions.
 
     `kind` is `floor` for a simple baseline that was measured for this project, and not published.
     """
@@ -85,7 +85,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Suite:
-    """Tasks, and the licences of what they were made from (source -> licence)."""
+    """Tasks, and the licences of their sources (source -> licence)."""
 
     name: str
     title: str
@@ -95,7 +95,7 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a reader makes of one text.
+    """A reader's result for one text.
 
     `probabilities` (labels,) are calibrated and belong to `Reader.labels`, out of scope included where the
     reader has a label for it; in a `multi` task each label stands for itself and is reported from

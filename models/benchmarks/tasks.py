@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from slmfleet.models.benchmarks.dedup import rows_with_twins, without_twins
 from slmfleet.models.benchmarks.published import Published, load_published
 from slmfleet.models.benchmarks.rows import SUITES_DIR, SourceRow, read_note, read_rows
 from slmfleet.models.benchmarks.task import Kind, Suite, SuiteRow, Task
 from slmfleet.models.contracts import OUT_OF_SCOPE
 from slmfleet.models.errors import NotFound
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
+from slmfleet.models.text.normalise import fingerprint
 from slmfleet.models.training.data import Corpus, load_corpus
 
 HINT3_RETAILERS: Final = ("sofmattress", "curekart", "powerplay11")
@@ -49,23 +49,40 @@ def make_task(
     validation: Iterable[SuiteRow] = (), kind: Kind = "single", out_of_scope: str | None = None,
     reader: str | None = None,
 ) -> Task:  # fmt: skip
-    """A task whose training and validation rows are rid of near-duplicates of its test rows."""
-    learnt, tested = tuple(train), tuple(test)
-    kept = without_twins(learnt, tested)
+    """A task without those training and validation rows that are near-duplicates of its test rows."""
+    all_train, tested = tuple(train), tuple(test)
+    clean_train = without_twins(all_train, tested)
     return Task(
         suite=suite,
         name=name,
         kind=kind,
-        train=kept,
+        train=clean_train,
         validation=without_twins(validation, tested),
         test=tested,
         out_of_scope=out_of_scope,
         reader=reader or name,
-        dropped=len(learnt) - len(kept),
-        twins=len(rows_with_twins(learnt, tested)),
+        dropped=len(all_train) - len(clean_train),
+        twins=len(rows_with_twins(all_train, tested)),
         published=published.figures_of(suite, name),
         goals=published.goals_of(suite, name),
     )
+
+
+def rows_with_twins(train: Iterable[SuiteRow], test: Iterable[SuiteRow]) -> list[str]:
+    """The test texts that have a near-duplicate in training, in order; one each test row."""
+    known = {_key(row.text) for row in train}
+    return [row.text for row in test if _key(row.text) in known]
+
+
+def without_twins(train: Iterable[SuiteRow], test: Iterable[SuiteRow]) -> tuple[SuiteRow, ...]:
+    """The training rows that no test row is a near-duplicate of."""
+    tested = {_key(row.text) for row in test}
+    return tuple(row for row in train if _key(row.text) not in tested)
+
+
+def _key(text: str) -> str:
+    # A text of punctuation or emoji alone has an empty fingerprint; two of them are not near-duplicates.
+    return fingerprint(text) or text
 
 
 def join_rows(rows: Sequence[SuiteRow], pairs: int, seed: int = 0) -> tuple[SuiteRow, ...]:
@@ -81,9 +98,9 @@ def join_rows(rows: Sequence[SuiteRow], pairs: int, seed: int = 0) -> tuple[Suit
 
 
 def transfer_tasks(corpus: Corpus, published: Published) -> tuple[Task, ...]:
-    """One task a retailer: the shop's router without that retailer's rows, on what its customers asked.
+    """One task a retailer: the shop's router without that retailer's rows, on its customers' questions.
 
-    Labels are domains (`hand_off` is one). Only rows in scope are tested; out of scope is told apart in
+    Labels are domains (`hand_off` is one). Only rows in scope are tested; out of scope is measured in
     hint3-v1 and hint3-v2.
     """
     tasks = []

@@ -24,7 +24,7 @@ class Passage:
 
     @property
     def digest(self) -> str:
-        """16 hex digits over title and text: changed knowledge is told from this."""
+        """16 hex digits over title and text: changes when either does."""
         return hashlib.sha256(f"{self.title}\n{self.text}".encode()).hexdigest()[:16]
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from slmfleet.models.errors import BundleFault
+from slmfleet.models.errors import BundleFault, BundleMissing
 from slmfleet.models.inference.mixture import Mixture
 
 MODEL_FILE = "model.int8.onnx"
@@ -25,7 +25,7 @@ NEIGHBOURS_FILE = "neighbours.npz"
 
 
 class Probe(BaseModel):
-    """A text whose label the model must find: asked at load and by health checks."""
+    """A text and the label that the model must give it: checked at load and by health checks."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,7 +34,7 @@ class Probe(BaseModel):
 
 
 class TrainedFrom(BaseModel):
-    """Where the rows came from: counts and licences by source, and the digest of all of them."""
+    """Provenance of the training rows: counts and licences by source, and the digest of all of them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,7 +49,7 @@ class Card(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: 2: the graph is asked for one text, without a mask.
+    #: 2: the graph takes one text, without an attention mask.
     format: Literal[2] = 2
     kind: Literal["specialist", "router"]
     name: str
@@ -69,7 +69,7 @@ class Card(BaseModel):
 
     @property
     def version(self) -> str:
-        """12 hex digits over the files' hashes: another version, another model."""
+        """12 hex digits over the files' hashes."""
         return hashlib.sha256(json.dumps(self.files, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -88,12 +88,15 @@ def write_card(folder: Path, card: Card) -> Card:
 
 
 def read_card(folder: Path, kind: Literal["specialist", "router"]) -> Card:
-    """The card of a bundle whose files are what it says. Raises BundleFault otherwise."""
+    """The card of a bundle, whose files are checked against its hashes.
+
+    Raises BundleMissing without a bundle, BundleFault for one that is damaged or of another kind or format.
+    """
     path = folder / "bundle.json"
     try:
         card = Card.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise BundleFault(f"{path}: there is no bundle; make one with `slmfleet train`") from None
+        raise BundleMissing(f"{path}: there is no bundle; make one with `slmfleet train`") from None
     except ValidationError as error:
         first = error.errors()[0]
         if first["loc"] == ("format",):
@@ -127,7 +130,7 @@ def _table(head: tuple[str, str], rows: Mapping[str, object]) -> list[str]:
 
 
 def _quoting(card: Card) -> list[str]:
-    """What is to be said of the licences when the bundle quotes its training rows."""
+    """The card's lines on licences, where the bundle quotes its training rows."""
     if NEIGHBOURS_FILE not in card.files:
         return []
     return [
@@ -138,7 +141,7 @@ def _quoting(card: Card) -> list[str]:
 
 
 def _page(card: Card) -> str:
-    """The card for people. Markdown."""
+    """CARD.md: the card for people, in Markdown."""
     sources = {
         name: f"{count} ({card.trained_from.licences.get(name.split('/')[0], 'unknown')})"
         for name, count in card.trained_from.rows.items()

@@ -20,22 +20,21 @@ from slmfleet.models.text.spelling import Spelling
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a classifier makes of a text: `probabilities` (labels,) and the `best` one's `confidence`."""
+    """A classifier's result for one text: `probabilities` (labels,), index and confidence of the best."""
 
     probabilities: Floats
     best: int
     confidence: float
     signals: Signals
     encoding: Encoding
-    #: The text without its slips of typing.
+    #: The text with its typing errors corrected.
     corrected: str
 
 
 def runner_up(probabilities: Floats, confidence: float) -> tuple[int | None, float]:
-    """The second likeliest of `probabilities`, None of a single one, and the confidence in it.
+    """(index, confidence) of the second likeliest label; (None, ...) where there is only one.
 
-    What `confidence` in the likeliest leaves of the whole goes to the others as their probabilities are, so
-    that the two compare.
+    The others share 1 - `confidence` in proportion to their probabilities, so that both confidences compare.
     """
     if len(probabilities) < 2:
         return None, 1 - confidence
@@ -76,26 +75,26 @@ class Classifier:
             raise BundleFault(f"{folder / HEAD_FILE}: cannot be read: {error}") from error
 
     def save_head(self, path: Path) -> None:
-        """Write what is not in the graph: the lexical head, and what training rows say of words and tags."""
+        """Write head.npz, what is not in the graph: lexical head, training words, tag statistics."""
         words = zlib.compress("\n".join(self.spelling.trained).encode(), 9)
         arrays = self.lexical.arrays() | {
             "words": np.frombuffer(words, dtype=np.uint8),
-            "tag_follows": self.tagging.follows,
-            "tag_strange": self.tagging.strange,
+            "tag_follows": self.tagging.transitions,
+            "tag_strange": self.tagging.unseen,
         }
         np.savez_compressed(path, allow_pickle=False, **arrays)
 
     def signals(self, text: str) -> tuple[Signals, Encoding, str]:
-        """The evidence for each label, the encoding of it (offsets are into `text`), and `text` corrected."""
+        """(signals, encoding, corrected text) of `text`; the encoding's offsets are into the original."""
         corrected = self.spelling.correct(text)
         encoding = self.encoder.encode(corrected.text)
         if corrected.edits:
             spans = (span if span[0] == span[1] else corrected.back(*span) for span in encoding.offsets)
             encoding = replace(encoding, offsets=tuple(spans))
-        meaning = log_softmax(encoding.intent)
-        # log_softmax takes the same from every logit.
-        level = float(encoding.intent[0] - meaning[0])
-        signals = Signals(meaning, self.lexical.log_probabilities(corrected.text), level)
+        log_probabilities = log_softmax(encoding.intent)
+        # log_softmax subtracts the same from every logit.
+        log_normaliser = float(encoding.intent[0] - log_probabilities[0])
+        signals = Signals(log_probabilities, self.lexical.log_probabilities(corrected.text), log_normaliser)
         return signals, encoding, corrected.text
 
     def score(self, text: str) -> Scores:

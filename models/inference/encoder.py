@@ -17,13 +17,13 @@ from slmfleet.models.inference.onnx_runtime import ort
 #: are read (the middle of a long complaint says least), so that 2,000 characters cost no more than these.
 MAX_TOKENS = 64
 HEAD_TOKENS = 40
-#: What ONNX Runtime makes of a sum and its normalisation takes four times as long as the two (export_fp32).
+#: ONNX Runtime's fusion of a sum and its normalisation is four times slower than the two (export_fp32).
 _SLOWER = ["SkipLayerNormFusion"]
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """One text through the graph. `offsets[i]` are the characters of token i; marks have (0, 0)."""
+    """The graph's outputs for one text. `offsets[i]` are the characters of token i, (0, 0) of a mark."""
 
     intent: NDArray[np.float32]
     slot: NDArray[np.float32]
@@ -41,8 +41,8 @@ def read_tokens(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[tuple[
     return ids, offsets
 
 
-class _Reader:
-    """A tokenizer that remembers what it read last."""
+class _CachedTokenizer:
+    """A tokenizer with a cache of the last texts."""
 
     def __init__(self, tokenizer: bytes) -> None:
         self.tokenizer = Tokenizer.from_buffer(tokenizer)
@@ -56,14 +56,14 @@ class _Reader:
         return np.asarray([ids], dtype=np.int64), tuple(offsets)
 
 
-# The bundles of a fleet have one tokenizer. Where a process serves several it is kept once, and a specialist
-# finds the text there that the router has just read.
-_reader = lru_cache(maxsize=8)(_Reader)
+# The bundles of a fleet share one tokenizer, so a process has it once, and a specialist finds in its cache
+# the text that the router has just read.
+_tokenizer_of = lru_cache(maxsize=8)(_CachedTokenizer)
 
 
 class Encoder:
-    """Runs one text at a time: the int8 graph scales activations over its whole input, so a text read in
-    a batch would get slightly other numbers than the same text read alone."""
+    """Runs one text at a time: the int8 graph scales activations over its whole input, so in a batch a text
+    would get slightly different numbers than alone."""
 
     def __init__(self, model: Path, tokenizer: Path) -> None:
         options = ort.SessionOptions()
@@ -72,21 +72,21 @@ class Encoder:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
-            self._reader = _reader(tokenizer.read_bytes())
+            self._tokenizer = _tokenizer_of(tokenizer.read_bytes())
             self._session = ort.InferenceSession(
                 str(model), options, ["CPUExecutionProvider"], disabled_optimizers=_SLOWER
             )
         except Exception as error:
-            # Both libraries raise their own kinds, down to bare Exception, for a damaged file.
+            # For a damaged file both libraries raise types of their own, down to bare Exception.
             raise BundleFault(f"{model.parent}: the model cannot be loaded: {error}") from error
 
     def words(self) -> list[str]:
         """The whole words among the tokenizer's pieces, by their ids."""
-        pieces: dict[str, int] = self._reader.tokenizer.get_vocab()
+        pieces: dict[str, int] = self._tokenizer.tokenizer.get_vocab()
         return [piece for piece in sorted(pieces, key=pieces.__getitem__) if piece.isalpha()]
 
     def encode(self, text: str) -> Encoding:
         """The heads' outputs for `text`: intent (n,), slot (tokens, labels), embedding (384,)."""
-        ids, offsets = self._reader.read(text)
+        ids, offsets = self._tokenizer.read(text)
         intent, slot, embedding = self._session.run(None, {"input_ids": ids})
         return Encoding(intent[0], slot[0], embedding[0], offsets)

@@ -1,4 +1,4 @@
-"""Why a classifier decided so: what each word weighs, what would flip it, what it was learned from.
+"""Explaining a classifier's decision: what each word weighs, what would flip it, the nearest training rows.
 
 From scores alone (occlusion), so that it holds for the int8 graph that serves, not for a copy of it.
 """
@@ -28,7 +28,7 @@ class Scored:
 
     @classmethod
     def of(cls, scores: Sequence[Scores]) -> Scored:
-        """What a classifier made of each text; of one text at least."""
+        """From a classifier's results for one text or more."""
         return cls(
             np.stack([one.probabilities for one in scores]), np.array([one.confidence for one in scores])
         )
@@ -65,11 +65,11 @@ def word_spans(text: str) -> list[Span]:
 
 def without(text: str, spans: Collection[Span]) -> str:
     """`text` with `spans` taken out and the gaps closed."""
-    kept, position = [], 0
+    parts, position = [], 0
     for start, end in sorted(spans):
-        kept.append(text[position:start])
+        parts.append(text[position:start])
         position = end
-    return re.sub(r"\s{2,}", " ", "".join([*kept, text[position:]])).strip()
+    return re.sub(r"\s{2,}", " ", "".join([*parts, text[position:]])).strip()
 
 
 def log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -86,7 +86,7 @@ def explain(
     nearest: Sequence[Neighbour] = (),
     always: Collection[str] = (),
 ) -> Explanation:
-    """The explanation of what `score` makes of `text`.
+    """The explanation of the decision on `text` that the classifier `score` makes.
 
     `labels` name the columns of the scores; a label stands when it reaches `threshold`, those of `always`
     at any confidence. At most 1 + MAX_WORDS + 2 * _CANDIDATES texts are scored.
@@ -134,13 +134,13 @@ def _flip(
     """The fewest words whose removal changes the outcome, searched greedily; None when MAX_REMOVED do not.
 
     `scores` are those of the text and of the text without each span. Every set is judged by scoring the
-    text without it, and something is always left to read.
+    text without it, and at least one word is left.
     """
     before = outcome(scores, 0)
     rounds = min(MAX_REMOVED, len(spans) - 1)
 
     def ranked(results: Scored) -> NDArray[np.intp]:
-        # Away from what was decided; where nothing was, towards deciding anything.
+        # Away from the label that was decided; after an abstention, towards any decision.
         away = results.probabilities[:, chosen] if before != ABSTAIN else -results.confidence
         return np.argsort(away, kind="stable")
 

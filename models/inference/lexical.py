@@ -31,7 +31,7 @@ def _bucket(gram: str) -> int:
     return zlib.crc32(gram.encode()) & (BUCKETS - 1)
 
 
-# Customers use few words often, and the router's are the specialist's over again.
+# Customers use few words often, and the specialist reads the router's again.
 @lru_cache(maxsize=8_192)
 def _letters(word: str) -> tuple[int, ...]:
     edged = f"\n{word}\n"
@@ -46,10 +46,11 @@ def _counted(buckets: Sequence[int]) -> Features:
     return np.fromiter(counts, np.int64, len(counts)), 1 + np.log(times)
 
 
-# The specialist asks for those of the text that the router has just read.
+# The specialist reads the text that the router has just read.
 @lru_cache(maxsize=64)
 def grams(text: str) -> tuple[Features, Features]:
-    """Buckets and 1 + log count: of words and pairs of words of `text`, and of 2 to 5 letters in a row."""
+    """(word features, letter features) of `text`: buckets and 1 + log count of words and word pairs, and of
+    2- to 5-grams of letters."""
     if len(text) > HEAD_CHARACTERS + TAIL_CHARACTERS:
         text = f"{text[:HEAD_CHARACTERS]} {text[-TAIL_CHARACTERS:]}"
     words = _WORD.findall(text.lower())
@@ -112,6 +113,6 @@ class Lexical:
         return log_softmax(self.log_odds(text))
 
     def log_odds(self, text: str) -> NDArray[np.float64]:
-        """The labels' scores (labels,): each one's own log-odds where the head was fitted to that."""
+        """The labels' scores (labels,): each label's own log-odds where fit_lexical_many fitted them."""
         buckets, values = features(text, self._rarity)
         return (values @ self._weights.take(buckets, axis=0).astype(np.float64)) * self._scale + self._bias

@@ -16,23 +16,22 @@ _MOST = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What is known of one text, for each of n labels.
+    """Both heads' evidence for one text: `encoder` and `lexical` (labels,) are log-probabilities.
 
-    `meaning` and `spelling` (n,) are the encoder's and the lexical head's log-probabilities. `level` is what
-    the encoder's were normalised by: the logarithm of its summed exponentials.
+    `log_normaliser` is the logsumexp of the encoder's logits, which its log-probabilities lack.
     """
 
-    meaning: Floats
-    spelling: Floats
-    level: float = 0.0
+    encoder: Floats
+    lexical: Floats
+    log_normaliser: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """From scores of a text to the log-odds that its best label is right, by held-out rows (Platt 1999).
+    """From scores of a text to the log-odds that its best label is right: Platt scaling (Platt 1999).
 
-    Each score is taken by how many deviations it lies from its mean there, and all count alike: few rows tell
-    how sure a model may be, not which score will hold for texts that are unlike them.
+    The scores are standardised by `scales` and weigh the same: few held-out rows show how sure a model may
+    be, not which score will hold for texts that are unlike them.
     """
 
     bias: float = 0.0
@@ -50,17 +49,17 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """`softmax((meaning + lexical_weight * spelling) / temperature)`, and the trust in its best label."""
+    """`softmax((encoder + lexical_weight * lexical) / temperature)`, and the trust in its best label."""
 
     lexical_weight: float = 0.0
     temperature: float = 1.0
     trust: Trust = Trust()
-    #: The trust was fitted for the first so many labels; of any other the probability itself is told.
+    #: The trust was fitted for the first so many labels; the confidence in any other is its probability.
     trusted: int = 0
 
     def probabilities(self, signals: Signals) -> Floats:
         """Of the labels, (n,)."""
-        mixed = signals.meaning + self.lexical_weight * signals.spelling
+        mixed = signals.encoder + self.lexical_weight * signals.lexical
         return np.asarray(np.exp(log_softmax(mixed / self.temperature)))
 
     def best(self, signals: Signals, among: int | None = None) -> tuple[int, float]:
@@ -76,14 +75,14 @@ class Mixture:
         return float(1 / (1 + np.exp(-self.trust.odds(self.scores(signals, probabilities, label)))))
 
     def scores(self, signals: Signals, probabilities: Floats, label: int) -> tuple[float, float, float]:
-        """What tells whether `label` is right, and the text in scope at all.
+        """The scores that Trust reads: is `label` right, and is the text in scope at all?
 
         The log-odds of `label`; the encoder's energy over the trusted labels (Liu 2020); the lexical head's
-        highest log-probability of one of them, which a text of words that no training row has keeps low.
+        highest log-probability of one of them, which is low for words that no training row has.
         """
         inside = slice(self.trusted)
-        energy = signals.level + float(np.logaddexp.reduce(signals.meaning[inside]))
-        return log_odds(float(probabilities[label])), energy, float(signals.spelling[inside].max())
+        energy = signals.log_normaliser + float(np.logaddexp.reduce(signals.encoder[inside]))
+        return log_odds(float(probabilities[label])), energy, float(signals.lexical[inside].max())
 
 
 def log_odds(probability: float) -> float:

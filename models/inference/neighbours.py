@@ -1,7 +1,7 @@
-"""The training utterances nearest to a text: what a decision was learned from.
+"""The training utterances nearest to a text, shown in explanations.
 
-One small file of a bundle (neighbours.npz): texts compressed, embeddings reduced by a PCA and kept in int8.
-Training rows only; what customers write is never put here.
+One small file of a bundle (neighbours.npz): texts compressed, embeddings reduced by a PCA to int8. Training
+rows only, never customers' texts.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ Bytes = NDArray[np.uint8]
 class Neighbours:
     """An index of n utterances with their labels, of `dimensions` numbers each.
 
-    A vector is kept as `mean + projection @ reduced`. The similarity is its cosine with the whole vector that
-    is asked for: reducing that one too would make everything look nearer than it is (by 0.05 on the shop's
-    rows, against 0.006).
+    A vector is stored as `mean + projection @ reduced`. The similarity is its cosine with the full query
+    vector: reducing that too would overstate every similarity (by 0.05 on the shop's rows, against 0.006).
     """
 
     def __init__(
@@ -55,10 +54,10 @@ class Neighbours:
         self._mean = mean
         # What a cosine needs of the mean: |m + Pz|^2 = |m|^2 + 2 (P'm)z + |z|^2, for P has unit columns.
         wide = mean.astype(np.float32)
-        self._lean = wide @ projection.astype(np.float32)
+        self._mean_coordinates = wide @ projection.astype(np.float32)
         self._mean_square = float(wide @ wide)
         coordinates = reduced.astype(np.float32) * scale
-        square = self._mean_square + 2 * (coordinates @ self._lean) + (coordinates**2).sum(1)
+        square = self._mean_square + 2 * (coordinates @ self._mean_coordinates) + (coordinates**2).sum(1)
         self._lengths = np.sqrt(np.maximum(square, 1e-12))
 
     def __len__(self) -> int:
@@ -139,12 +138,12 @@ class Neighbours:
     def nearest(self, embedding: NDArray[np.floating], k: int) -> list[Neighbour]:
         """The `k` utterances nearest to a unit `embedding` (width,), nearest first; equal texts once."""
         projection, mean = self._projection.astype(np.float32), self._mean.astype(np.float32)
-        asked = np.asarray((embedding - mean) @ projection, dtype=np.float32)
+        query = np.asarray((embedding - mean) @ projection, dtype=np.float32)
         dots = (
             self._mean_square
-            + self._lean @ asked
-            # int8 becomes float here and not at loading: four times the memory, for what is asked rarely
-            + self._reduced.astype(np.float32) @ (self._scale * (self._lean + asked))
+            + self._mean_coordinates @ query
+            # converted here and not at loading: four times the memory, for rare explanations
+            + self._reduced.astype(np.float32) @ (self._scale * (self._mean_coordinates + query))
         )
         similarity = np.clip(dots / self._lengths, -1, 1)
         found: dict[tuple[str, str], Neighbour] = {}
@@ -158,20 +157,15 @@ class Neighbours:
 
 
 class NeighboursFile:
-    """A bundle's index, read when it is first asked: serving without explanations pays nothing for it."""
+    """A bundle's index, read from disk at the first query: without explanations it costs nothing."""
 
     def __init__(self, path: Path) -> None:
-        """A bundle without the file has no neighbours to show; that is no fault."""
+        """Without the file there are no neighbours; that is no fault."""
         self._path = path
         self._loaded: Neighbours | None = None
 
-    @property
-    def is_loaded(self) -> bool:
-        """Whether the index is in memory."""
-        return self._loaded is not None
-
     def nearest(self, embedding: NDArray[np.floating], k: int) -> list[Neighbour]:
-        """As Neighbours.nearest; none without a file. Raises BundleFault for a damaged one."""
+        """As Neighbours.nearest; empty without a file. Raises BundleFault for a damaged one."""
         if self._loaded is None:
             if not self._path.is_file():
                 return []

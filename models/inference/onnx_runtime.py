@@ -1,9 +1,9 @@
-"""ONNX Runtime, kept from telling anybody anything.
+"""ONNX Runtime with its telemetry switched off; import `ort` from here and nowhere else.
 
 Its wheels have telemetry on: they write an id of the machine to the user's folder, and know an address of
 their maker's. Only this variable stops that, and only before the library is loaded:
-`disable_telemetry_events()` comes too late. So it is set here, in the one place outside settings.py that
-touches the environment, and everyone imports `ort` from here.
+`disable_telemetry_events()` comes too late. This is the one place outside settings.py that touches the
+environment.
 """
 
 from __future__ import annotations

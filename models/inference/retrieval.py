@@ -1,4 +1,4 @@
-"""Which passage answers: embedding nearness, words in common and what the intent expects, weighed."""
+"""Ranking a domain's passages: cosine similarity, words in common and what the intent expects, weighed."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _STOP_WORDS = (
     "who why will with would you your"
 )
 _STOP = frozenset(_STOP_WORDS.split())
-#: How much a lead over the second passage counts beside the score itself where it is asked whether the first
-#: is right. A logistic curve through the held-out rows of six domains puts it at 1.6.
-_LEAD = 1.6
-#: The largest number of a vector in an index. More would be bytes without a decision in them.
+#: Weight of the margin over the second passage beside the score itself, in match_strength. A logistic curve
+#: through the held-out rows of six domains puts it at 1.6.
+_MARGIN_WEIGHT = 1.6
+#: The largest component of a vector in an index: more levels cost bytes and change no decision.
 _LEVELS = 18
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How much each kind of evidence counts, and how clear a best passage must be to be said (`floor`).
+    """Weights of the kinds of evidence; `floor` is the match_strength from which the best passage is quoted.
 
     Fitted on held-out training rows.
     """
@@ -74,28 +74,30 @@ class PassageIndex:
         for row, label in enumerate(labels):
             for passage in intents.get(label, ()):
                 self._expects[row, place[passage]] = 1.0
-        said = [words(passage.title) | words(passage.text) for passage in passages]
-        vocabulary = sorted(set().union(*said))
+        word_sets = [words(passage.title) | words(passage.text) for passage in passages]
+        vocabulary = sorted(set().union(*word_sets))
         self._row_of = {word: row for row, word in enumerate(vocabulary)}
-        spoken = np.array([[word in mine for mine in said] for word in vocabulary]).reshape(-1, len(said))
-        self._rarity = np.log(1 + len(passages) / np.maximum(spoken.sum(1), 1))
-        self._weighed = spoken * self._rarity[:, None]
+        occurs = np.array([[word in found for found in word_sets] for word in vocabulary]).reshape(
+            -1, len(passages)
+        )
+        self._rarity = np.log(1 + len(passages) / np.maximum(occurs.sum(1), 1))
+        self._weighed = occurs * self._rarity[:, None]
 
     def evidence(
         self, text: str, embedding: NDArray[np.float32], intent_probabilities: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """(4, passages): cosine to it, to its nearest utterance, shared words, expectation of the intent."""
-        near = np.full(len(self._ids), -1.0)
+        """(4, passages): cosine to the passage, to its nearest utterance, shared words, intent's passages."""
+        to_utterance = np.full(len(self._ids), -1.0)
         if len(self._owners):
             cosines = np.vecdot(self._utterance_vectors, embedding)
-            near[self._owners] = np.maximum.reduceat(cosines, self._starts)
+            to_utterance[self._owners] = np.maximum.reduceat(cosines, self._starts)
         rows = sorted(self._row_of[word] for word in words(text) if word in self._row_of)
         shared = np.zeros(len(self._ids))
         if rows:
             shared = self._weighed[rows].sum(0) / self._rarity[rows].sum()
         # vecdot and not @: over so many rows that wakes a thread a core, which spin for longer than it takes.
-        said = np.vecdot(self._passage_vectors, embedding)
-        return np.stack([said, near, shared, intent_probabilities @ self._expects])
+        to_passage = np.vecdot(self._passage_vectors, embedding)
+        return np.stack([to_passage, to_utterance, shared, intent_probabilities @ self._expects])
 
     def rank(
         self,
@@ -112,7 +114,7 @@ class PassageIndex:
 
 
 def packed(vectors: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Vectors (n, width) as whole numbers of at most _LEVELS and a scale (n,) each.
+    """Vectors (n, width) as int8 of at most _LEVELS and a scale (n,) each.
 
     In a compressed file they take a sixth of their bytes; a cosine changes by some 0.003.
     """
@@ -121,7 +123,7 @@ def packed(vectors: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray[np.
 
 
 def unpacked(numbers: NDArray[np.int8], scale: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What `packed` was given, but for its rounding."""
+    """The vectors (n, width) that `packed` was given, rounded."""
     return numbers.astype(np.float32) * scale[:, None]
 
 
@@ -132,7 +134,7 @@ def weigh(evidence: NDArray[np.float64], weights: Weights) -> NDArray[np.float64
     return np.asarray(nearness + weights.lexical * lexical + weights.intent * intent)
 
 
-def clearness(scores: Sequence[float]) -> float:
-    """How clear it is that the first of `scores`, best first, is the right passage's."""
+def match_strength(scores: Sequence[float]) -> float:
+    """The first of `scores` (best first) plus its weighted margin over the second one."""
     first, second = (*scores, 0.0, 0.0)[:2]
-    return first + _LEAD * (first - second)
+    return first + _MARGIN_WEIGHT * (first - second)

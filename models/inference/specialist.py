@@ -1,4 +1,4 @@
-"""A specialist: what one domain's bundle makes of an utterance."""
+"""A specialist: reads an utterance with one domain's bundle."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from slmfleet.models.inference.classifier import Classifier, Scores
 from slmfleet.models.inference.encoder import Encoder, Encoding
 from slmfleet.models.inference.explain import NEAREST, Scored, explain
 from slmfleet.models.inference.neighbours import NeighboursFile
-from slmfleet.models.inference.retrieval import PassageIndex, Weights, clearness, unpacked
+from slmfleet.models.inference.retrieval import PassageIndex, Weights, match_strength, unpacked
 from slmfleet.models.inference.tagging import Tagger
 from slmfleet.models.text.slots import exact_slots
 
 
 class Specialist:
-    """Reads utterances of one domain: intent, slots and the passages that may answer."""
+    """Reads utterances of one domain into intent, slots and the passages that may answer."""
 
     def __init__(
         self, domain: Domain, card: Card, classifier: Classifier, index: PassageIndex, bytes_: int
@@ -57,12 +57,12 @@ class Specialist:
         return specialist
 
     def reindex(self, domain: Domain) -> None:
-        """Answer from `domain`, the same domain with other knowledge, from now on. Raises BundleFault."""
+        """Replace the domain by `domain`, the same with changed knowledge. Raises BundleFault."""
         index = _read_index(domain, self.card, self._classifier.encoder)
         self._domain, self._index = domain, index
 
     def read(self, text: str) -> Reading:
-        """Intent, slots and passages of `text`. Raises ModelBroken for a model that answers nonsense."""
+        """Intent, slots and passages of `text`. Raises ModelBroken where the outputs are not finite."""
         started = time.thread_time()
         scores = self._scores(text)
         encoding = scores.encoding
@@ -76,14 +76,14 @@ class Specialist:
             model=self._version,
             intent_is_sure=scores.confidence >= self.card.threshold,
             passage_is_evidence=bool(passages)
-            and clearness([passage.score for passage in passages]) >= self._weights.floor,
+            and match_strength([passage.score for passage in passages]) >= self._weights.floor,
             cpu_ms=(time.thread_time() - started) * 1e3,
         )
 
     def explain(self, text: str) -> Explanation:
         """Why `text` has the intent that `read` gives it. Raises ModelBroken, BundleFault.
 
-        Dozens of passes where reading takes one.
+        Takes dozens of forward passes, where reading takes one.
         """
         started = time.thread_time()
         nearest = self._neighbours.nearest(self._scores(text).encoding.embedding, NEAREST)
@@ -100,14 +100,14 @@ class Specialist:
             raise ModelBroken(f"{self.card.name}: {error}") from error
 
     def probe(self) -> None:
-        """Ask the model the question on its card. Raises ModelBroken when it cannot answer it."""
+        """Read the probe on the card. Raises ModelBroken unless it gets the label on the card."""
         probe = self.card.probe
         try:
             intent = self.read(probe.text).intent
         except ModelBroken:
             raise
         except Exception as error:
-            # ONNX Runtime raises its own kinds; whatever it is, this model cannot be asked.
+            # ONNX Runtime raises types of its own; whichever it is, the model cannot be used.
             raise ModelBroken(f"the {self.card.name} model cannot be asked") from error
         if intent != probe.label:
             raise ModelBroken(
@@ -126,7 +126,7 @@ class Specialist:
 
 
 def passage_text(passage: Passage) -> str:
-    """What of a passage is embedded."""
+    """The text of a passage that is embedded."""
     return f"{passage.title}. {passage.text}"
 
 

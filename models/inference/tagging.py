@@ -1,4 +1,4 @@
-"""Which words a learned slot covers, by what the slot head says of each and training rows say of tags."""
+"""Decoding the slot head: which words a learned slot covers (Viterbi over tags)."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from slmfleet.models.text.slots import BOUNDARY
 
 #: A learned slot is reported from this mean probability of its words on.
 SLOT_CONFIDENCE = 0.4
-#: How much the tag before counts beside the word itself, and what a tag costs that its intent never had. Both
-#: chosen on SNIPS' validation rows.
-_FOLLOWS = 0.2
-_STRANGE = 12.0
+#: Weight of the transition between two tags beside the word's own score, and the cost of a tag that no
+#: training row of the intent has. Both chosen on SNIPS' validation rows.
+_TRANSITION_WEIGHT = 0.2
+_UNSEEN_COST = 12.0
 _NEVER = -1e9
 
 
 @dataclass(frozen=True, slots=True)
 class Tagging:
-    """What training rows say of tags besides the words.
+    """Tag statistics of the training rows.
 
-    `follows` (tags + 1, tags + 1): how much likelier a tag (column) is after another (row) than anywhere, in
-    natural logarithms; the last row is the beginning of a text, the last column its end. `strange` (intents,
-    tags): whether no row of an intent has a tag.
+    `transitions` (tags + 1, tags + 1): log-ratio of a tag (column) after another (row) to the tag anywhere;
+    the last row is the beginning of a text, the last column its end. `unseen` (intents, tags): no training
+    row of the intent has the tag.
     """
 
-    follows: NDArray[np.float32]
-    strange: NDArray[np.bool_]
+    transitions: NDArray[np.float32]
+    unseen: NDArray[np.bool_]
 
 
 def words(text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, int, list[int]]]:
@@ -56,7 +56,7 @@ class Tagger:
 
     def __init__(self, labels: Sequence[str], tagging: Tagging) -> None:
         self._labels = tuple(labels)
-        self._strange = tagging.strange
+        self._unseen = tagging.unseen
         self._outside = [place for place, label in enumerate(labels) if label in ("O", BOUNDARY)]
         self._of_name = {
             name: [place for place, label in enumerate(labels) if label[2:] == name]
@@ -64,30 +64,30 @@ class Tagger:
         }
         inside = np.array([label.startswith("I-") for label in labels], np.bool_)
         names = np.array([label[2:] for label in labels])
-        step = _FOLLOWS * tagging.follows.astype(np.float64)
+        step = _TRANSITION_WEIGHT * tagging.transitions.astype(np.float64)
         # From each tag (row) to the next (column), from the beginning to each, and from each to the end.
         self._between = np.where(inside[None, :] & (names[:, None] != names[None, :]), _NEVER, step[:-1, :-1])
         self._begin = np.where(inside, _NEVER, step[-1, :-1])
         self._end = step[:-1, -1]
-        # What a word can gain, at most, by another tag than O, with the step to it and the step from it.
+        # The most that a word can gain by a tag other than O, over both transitions.
         steps = (self._between, self._begin, self._end)
         outside = min(self._between[0, 0], self._begin[0], self._end[0])
         self._most_gained = 2 * (max(step.max() for step in steps) - outside)
 
     def slots(self, text: str, encoding: Encoding, intent: int) -> list[Slot]:
-        """The slots of `text`, by position, as `encoding` has it and texts of the `intent` have them."""
-        said = words(text, encoding.offsets)
-        if len(self._labels) < 2 or not said:
+        """The slots of `text`, by position, from its `encoding` and the index of its `intent`."""
+        in_words = words(text, encoding.offsets)
+        if len(self._labels) < 2 or not in_words:
             return []
-        scores = log_softmax(encoding.slot[[pieces[0] for _, _, pieces in said]])
+        scores = log_softmax(encoding.slot[[pieces[0] for _, _, pieces in in_words]])
         scores[:, 0] = np.logaddexp.reduce(scores[:, self._outside], axis=1)
         scores[:, self._outside[1:]] = _NEVER
-        scores[:, self._strange[intent]] -= _STRANGE
+        scores[:, self._unseen[intent]] -= _UNSEEN_COST
         path = self.path(scores)
         if not any(path):
             return []
         spans: list[tuple[str, int, int, list[float]]] = []
-        for (start, end, _), tag, row in zip(said, path, softmax(scores), strict=True):
+        for (start, end, _), tag, row in zip(in_words, path, softmax(scores), strict=True):
             mark, _, name = self._labels[tag].partition("-")
             if mark == "O":
                 continue

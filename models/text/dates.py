@@ -41,7 +41,7 @@ _NO_DATE_AFTER = (
     r'(?![\w/%]|[.,]\d|\s{0,2}(?:inch|inches|stars?|price|off|cups?|support|hours?|pieces|")(?!\w))'
 )
 
-#: A word shortly before an "on Friday" that is still to come; without one, customers tell what has happened.
+#: A word shortly before an "on Friday" that is still to come; without one, customers write about the past.
 _AHEAD = re.compile(
     r"(?:\b(?:will|won't|going to|gonna|deliver|arrive|ship|come|send|pick up|get here|need it)\b|'ll\b)"
     r"[^.?!]*$",

@@ -1,4 +1,4 @@
-"""A retailer's phrases (product names) as customers write them: plural or not, one slip in a long word."""
+"""Finding a retailer's phrases (product names) in a text, in plural or with a typing error in a long word."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
-#: A slot name -> {phrase in lower case -> its canonical form}.
+#: Slot name -> {phrase in lower case -> its canonical form}.
 Gazetteers = Mapping[str, Mapping[str, str]]
 
-#: A slip is forgiven in words of more letters than this: among short words most slips make another word.
+#: An error is tolerated in words of more letters than this: in short words most errors make another word.
 _EXACT_LETTERS = 5
 _TOKEN = re.compile(r"\w+")
 _GAP = re.compile(r"[\s-]{1,3}")
@@ -74,10 +74,10 @@ class _Index:
                 for variant in (word, *_shortened(word)):
                     self._slips.setdefault(variant, []).append(word)
         # Customers use few words often, and a long one that is none of these has as many variants as letters.
-        self.word = lru_cache(maxsize=4_096)(self._meant)
+        self.word = lru_cache(maxsize=4_096)(self._nearest_word)
 
-    def _meant(self, written: str) -> str:
-        """The word of a phrase that `written` is meant to be, or its own singular."""
+    def _nearest_word(self, written: str) -> str:
+        """The word of a phrase that is at most one typing error from `written`, else its singular."""
         lower = written.lower()
         word = singular(lower)
         if word in self._known or len(word) > 30:
@@ -85,9 +85,9 @@ class _Index:
         for slipped in (word, lower):  # "wireles" has lost an s, and not to the plural
             if len(slipped) > _EXACT_LETTERS:
                 for variant in (slipped, *_shortened(slipped)):
-                    for meant in self._slips.get(variant, ()):
-                        if _one_slip(slipped, meant):
-                            return meant
+                    for candidate in self._slips.get(variant, ()):
+                        if _one_slip(slipped, candidate):
+                            return candidate
         return word
 
 
@@ -95,12 +95,12 @@ _index = lru_cache(maxsize=64)(_Index)
 
 
 def _shortened(word: str) -> Iterator[str]:
-    """`word` without one of its inner letters: those at its ends are seldom mistaken."""
+    """`word` without one of its inner letters: the first and the last are seldom wrong."""
     return (word[:place] + word[place + 1 :] for place in range(1, len(word) - 1))
 
 
 def _one_slip(one: str, other: str) -> bool:
-    """Whether the words differ by one letter inserted, dropped or replaced, or two neighbours swapped."""
+    """Whether the words differ by one letter inserted, deleted or replaced, or two neighbours swapped."""
     first = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
     if first is None:
         return abs(len(one) - len(other)) == 1

@@ -1,4 +1,4 @@
-"""Numbers of a reply must stand in its evidence: amounts, dates, days and order numbers are not made up."""
+"""Grounding of numbers: amounts, dates, days and order numbers of a reply must occur in its evidence."""
 
 from __future__ import annotations
 

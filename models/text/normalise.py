@@ -1,4 +1,4 @@
-"""How two texts are told to be the same for training and testing."""
+"""Normal forms of a text: to find near-duplicates, and to route without numbers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _NOT_WORD = re.compile(r"[^\w\s]|_")
 
 
 def fingerprint(text: str) -> str:
-    """Case-folded text with digits as 0 and punctuation and spacing dropped: equal for near-duplicates."""
+    """Case-folded text with digits as 0, without punctuation and spacing: equal for near-duplicates."""
     return " ".join(_NOT_WORD.sub(" ", _DIGIT.sub("0", text.casefold())).split())
 
 
 def without_references(text: str) -> str:
     """`text` with order, invoice and tracking numbers as `#0`.
 
-    Spelled out they are a dozen word pieces that say nothing of what is wanted, and outweigh what does.
+    Spelled out they are a dozen word pieces without a meaning, which outweigh those that have one.
     """
     return _REFERENCE.sub(" #0", text).strip()

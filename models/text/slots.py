@@ -18,20 +18,19 @@ from slmfleet.models.text import addresses, amounts
 from slmfleet.models.text.dates import FORMS, DateForm, date_value
 from slmfleet.models.text.gazetteer import Gazetteers, find_phrases
 
-#: Tag of the first word piece of a further request in the same text. No slot is called so.
+#: Tag of the first word piece of a further request in the same text. No slot has this name.
 BOUNDARY: Final = "B-@request"
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a value may depend on: the day a customer writes on (None: not known), the retailer's currency."""
+    """What a value may depend on: the day of writing (None: not known), the retailer's currency."""
 
     today: date | None
     currency: str
 
 
-#: What every match of a grammar has in it. Most questions have none of these, and most grammars need not be
-#: tried on them.
+#: Patterns that every match of a grammar contains: a cheap test before the grammars themselves are tried.
 SIGNS: Final[Mapping[str, re.Pattern[str]]] = {
     "at": re.compile("@"),
     "digit": re.compile(r"\d"),

@@ -1,7 +1,7 @@
-"""Undoing slips of typing: a word that the model does not know becomes the nearest one that it does.
+"""Correcting typing errors: a word that the model does not know becomes the nearest one that it does.
 
-One slip in a long word breaks it into word pieces that say nothing. Known are the words of the training rows
-and the whole words of the tokenizer; whatever is known stays as it is written.
+One error in a long word breaks it into meaningless word pieces. Known are the words of the training rows
+and the whole words of the tokenizer; known words stay as they are written.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _WORD = re.compile(r"(?<![\w@#./-])[A-Za-z]+(?![\w@])")
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """A text without its slips. `edits` are (start, end) in `text` and (start, end) in what was written."""
+    """A text with its typing errors corrected. `edits`: (start, end) in `text` and in the original."""
 
     text: str
     edits: tuple[tuple[int, int, int, int], ...] = ()
 
     def back(self, start: int, end: int) -> tuple[int, int]:
-        """The span of what was written that `text[start:end]` stands for; a changed word goes back whole."""
+        """The span in the original text that `text[start:end]` stands for; a changed word maps back whole."""
         shift = 0
         first, last = start, end
         for new_start, new_end, old_start, old_end in self.edits:
@@ -51,7 +51,7 @@ class Spelling:
         self.trained = tuple(trained)
         ranked = dict.fromkeys([*self.trained, *(word for word in vocabulary if word.isascii())])
         self._rank = {word: rank for rank, word in enumerate(ranked)}
-        # What a shop's customers write and no training row has comes again: names of products, mostly.
+        # Unknown words repeat: mostly names of products.
         self._nearest = lru_cache(maxsize=1_024)(self._look_up)
 
     @classmethod
@@ -62,8 +62,8 @@ class Spelling:
         return cls([word for word in words if MIN_LETTERS - 1 <= len(word) <= MAX_LETTERS], vocabulary)
 
     def correct(self, text: str) -> Corrected:
-        """`text` with unknown words replaced by known ones that are one slip away."""
-        made: list[str] = []
+        """`text` with unknown words replaced by known ones at edit distance one."""
+        parts: list[str] = []
         edits: list[tuple[int, int, int, int]] = []
         at, length, lookups = 0, 0, 0
         for match in _WORD.finditer(text):
@@ -76,13 +76,13 @@ class Spelling:
             better = self._nearest(word)
             if better is None:
                 continue
-            made.append(text[at : match.start()])
+            parts.append(text[at : match.start()])
             length += match.start() - at
-            made.append(better)
+            parts.append(better)
             edits.append((length, length + len(better), match.start(), match.end()))
             length += len(better)
             at = match.end()
-        return Corrected("".join([*made, text[at:]]), tuple(edits)) if edits else Corrected(text)
+        return Corrected("".join([*parts, text[at:]]), tuple(edits)) if edits else Corrected(text)
 
     def _look_up(self, word: str) -> str | None:
         known = [near for near in _one_slip_away(word) if near in self._rank and len(near) >= MIN_LETTERS]

@@ -1,4 +1,4 @@
-"""Training rows as customers would have written them: with slips, in few words, as in a chat.
+"""Augmentation of training rows: typing errors, few words, chat style.
 
 Letter case needs none of this: tokenizer and lexical head read everything in lower case.
 """
@@ -13,7 +13,7 @@ _NEIGHBOURS = {
     "q": "wa", "r": "etf", "s": "adw", "t": "ryg", "u": "yij", "v": "cb", "w": "qes", "x": "zc",
     "y": "tuh", "z": "xa",
 }  # fmt: skip
-#: Words that who types no more than is needed leaves out. None says what is wanted, or that it is not.
+#: Words that terse writers leave out; none of them carries the request or negates it.
 _SPARED_WORDS = (
     "a an the i i'd i'm me my we our us you your it its is are am was be do does did have has had can could "
     "would will may should there this that to please kindly just so some any hi hello hey thanks thank "
@@ -21,7 +21,7 @@ _SPARED_WORDS = (
 )
 _SPARED = frozenset(_SPARED_WORDS.split())
 _SPARED_SHARE = 0.8
-#: What is written for a word where nobody corrects it.
+#: Short forms of words in chats.
 _SHORT = {
     "please": ("pls", "plz"), "you": ("u",), "your": ("ur",), "are": ("r",), "thanks": ("thx",),
     "because": ("coz", "bcz"), "and": ("&", "n"), "don't": ("dont",), "can't": ("cant",), "cannot": ("cant",),
@@ -38,7 +38,7 @@ _AROUND_SHARE = 0.3
 
 
 def with_typo(text: str, dice: random.Random) -> str:
-    """`text` with one slip in one word of over four letters: swapped, dropped, doubled or a near key."""
+    """`text` with one error in one word of over four letters: swapped, dropped, doubled or a near key."""
     words = text.split(" ")
     long = [index for index, word in enumerate(words) if len(word) > 4 and word.isalpha()]
     if not long:
@@ -60,16 +60,16 @@ def with_typo(text: str, dice: random.Random) -> str:
 
 
 def terse(text: str, dice: random.Random) -> str:
-    """`text` without most of the words that it is understood without; as it is when nothing would be left."""
+    """`text` without most of its function words; unchanged where nothing would be left."""
     words = text.split()
-    kept = [
+    remaining = [
         word for word in words if word.lower().strip(".,;!?") not in _SPARED or dice.random() >= _SPARED_SHARE
     ]
-    return " ".join(kept) if kept else text
+    return " ".join(remaining) if remaining else text
 
 
 def colloquial(text: str, dice: random.Random) -> str:
-    """`text` as it is written in a chat: short forms, no full stop, at times a greeting or a please."""
+    """`text` in chat style: short forms, no full stop, at times a greeting or a please."""
     words = []
     for word in text.rstrip(".!?").split():
         short = _SHORT.get(word.lower())

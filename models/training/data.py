@@ -27,6 +27,10 @@ from slmfleet.models.fleet.config import Fleet
 from slmfleet.models.text.gazetteer import Gazetteers, find_phrases
 from slmfleet.models.text.normalise import fingerprint
 
+#: In each domain's folder, and in the router's.
+TRAIN_FILE = "utterances.jsonl"
+TEST_FILE = "test.jsonl"
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -41,7 +45,7 @@ class Span:
 class Row:
     """One utterance. `domain` may be HAND_OFF or OUT_OF_SCOPE; `intent` and `passage` may be unknown.
 
-    `spans` is None where nobody marked slots, and empty where somebody looked and found none.
+    `spans` is None where slots were not annotated, and empty where the row was found to have none.
     """
 
     text: str
@@ -50,7 +54,7 @@ class Row:
     passage: str | None
     spans: tuple[Span, ...] | None
     source: str
-    #: Made from a template: fine to learn from, too easy to calibrate on.
+    #: Generated from a template: good to learn from, too easy to calibrate on.
     template: bool = False
 
 
@@ -87,7 +91,7 @@ class _SourceConfig(BaseModel):
 
 
 def digest(rows: Iterable[Row]) -> str:
-    """SHA-256 over the rows, in order: the card's proof of what a bundle was trained from."""
+    """SHA-256 over the rows, in order: identifies what a bundle was trained from."""
     total = hashlib.sha256()
     for row in rows:
         total.update(repr(row).encode())
@@ -101,7 +105,7 @@ def load_corpus(fleet: Fleet) -> Corpus:
     licences = {"own": "Apache-2.0"}
     folders = [(name, fleet.folder / name) for name in fleet.domains]
     for domain, folder in [*folders, (None, fleet.folder / "router")]:
-        for name, rows in (("utterances.jsonl", train), ("test.jsonl", test)):
+        for name, rows in ((TRAIN_FILE, train), (TEST_FILE, test)):
             if (folder / name).is_file():
                 rows.extend(_own_rows(fleet, folder / name, domain))
     for path in sorted(fleet.folder.glob("sources/*/source.yaml")):
@@ -111,12 +115,12 @@ def load_corpus(fleet: Fleet) -> Corpus:
         train += source_train
         test += source_test
     tested = {fingerprint(row.text) for row in test}
-    kept: dict[tuple[str, str], Row] = {}
+    unique: dict[tuple[str, str], Row] = {}
     for row in train:
-        print_ = fingerprint(row.text)
-        if print_ not in tested and (print_ or row.domain == OUT_OF_SCOPE):
-            kept.setdefault((print_, row.text if not print_ else ""), row)
-    return Corpus(tuple(kept.values()), tuple(test), licences)
+        key = fingerprint(row.text)
+        if key not in tested and (key or row.domain == OUT_OF_SCOPE):
+            unique.setdefault((key, row.text if not key else ""), row)
+    return Corpus(tuple(unique.values()), tuple(test), licences)
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -183,7 +187,7 @@ def _source_rows(fleet: Fleet, folder: Path, source: _SourceConfig) -> tuple[lis
             continue
         if intent and intent not in fleet.domains[domain].config.intents:
             raise DataFault(f"{folder / 'source.yaml'}: labels.{label}: {domain} has no intent '{intent}'")
-        made = Row(
+        parsed = Row(
             row["text"],
             domain,
             intent or None,
@@ -193,9 +197,9 @@ def _source_rows(fleet: Fleet, folder: Path, source: _SourceConfig) -> tuple[lis
             source.templates,
         )
         if split == "test":
-            test.append(made)
+            test.append(parsed)
         elif split == "train":
-            by_label[str(label)].append(made)
+            by_label[str(label)].append(parsed)
         else:
             raise DataFault(f"{where}: split should be train or test, not {split!r}")
     train: list[Row] = []
@@ -211,17 +215,20 @@ def _source_rows(fleet: Fleet, folder: Path, source: _SourceConfig) -> tuple[lis
 
 
 def hold_out(rows: Iterable[Row], share: float) -> tuple[list[Row], list[Row]]:
-    """Split rows into (kept, held out) by a hash of their fingerprint: stable, and never torn apart."""
-    kept: list[Row] = []
-    held: list[Row] = []
+    """Split rows into (to train on, held out) by a hash of their fingerprint.
+
+    Stable from run to run; near-duplicates stay together.
+    """
+    train: list[Row] = []
+    held_out: list[Row] = []
     for row in rows:
         score = int.from_bytes(hashlib.sha256(fingerprint(row.text).encode()).digest()[:8], "big") / 2**64
-        (held if score < share else kept).append(row)
-    return kept, held
+        (held_out if score < share else train).append(row)
+    return train, held_out
 
 
 def with_phrases(row: Row, gazetteers: Gazetteers) -> Row:
-    """The row with spans of the retailer's phrases where nothing is marked yet."""
+    """The row with spans of the retailer's phrases added where they overlap no other span."""
     spans = list(row.spans or ())
     for name, phrases in gazetteers.items():
         for start, end, _ in find_phrases(row.text, phrases):

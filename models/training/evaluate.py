@@ -1,4 +1,4 @@
-"""Measuring specialists on rows they were never trained on."""
+"""Accuracy of specialists on rows that they were never trained on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from slmfleet.models.contracts import Slot
 from slmfleet.models.inference.specialist import Specialist
 from slmfleet.models.text.amounts import number_span
-from slmfleet.models.training.calibrate import expected_calibration_error
+from slmfleet.models.training.confidence import expected_calibration_error
 from slmfleet.models.training.data import Row, Span
 
 #: Sources of test rows that real shoppers wrote; the rest were written for tests or from templates.
@@ -58,14 +58,14 @@ def by_source(rows: Sequence[Row]) -> dict[str, list[Row]]:
 class SpecialistResult:
     """What a specialist gets right of the rows of one source.
 
-    Of the rows that a passage answers: `said` are those that it says a passage to, `right_said` those of them
-    that it says the right one to, and `right_offered`, of all others, those whose right passage it offers.
+    Of the rows that a passage answers: `quoted` are those answered by a passage, `right_quoted` those of them
+    answered by the right one, and `right_offered`, of all others, those whose right passage is offered.
     """
 
     intents: Share
     passages: Share
-    said: Share
-    right_said: Share
+    quoted: Share
+    right_quoted: Share
     right_offered: Share
     slot_f1: float
     calibration_error: float
@@ -74,7 +74,7 @@ class SpecialistResult:
 def evaluate_specialist(specialist: Specialist, rows: Sequence[Row]) -> SpecialistResult:
     """Intent accuracy, right passage, slot F1 (same name and span) and calibration error on `rows`."""
     right, confidences = [], []
-    said, unsaid, first = [], [], 0
+    quoted, not_quoted, first = [], [], 0
     true, found, both = 0, 0, 0
     for row in rows:
         reading = specialist.read(row.text)
@@ -86,31 +86,30 @@ def evaluate_specialist(specialist: Specialist, rows: Sequence[Row]) -> Speciali
             is_first = found_ids[:1] == [row.passage]
             first += is_first
             if reading.passage_is_evidence:
-                said.append(is_first)
+                quoted.append(is_first)
             else:
-                unsaid.append(row.passage in found_ids)
+                not_quoted.append(row.passage in found_ids)
         if row.spans:
             names = {span.name for span in row.spans}
-            marked = {_place(row.text, span) for span in row.spans}
-            read = {_place(row.text, slot) for slot in reading.slots if slot.name in names}
+            marked = {_slot_key(row.text, span) for span in row.spans}
+            read = {_slot_key(row.text, slot) for slot in reading.slots if slot.name in names}
             true, found, both = true + len(marked), found + len(read), both + len(marked & read)
     return SpecialistResult(
         Share(sum(right), len(right)),
-        Share(first, len(said) + len(unsaid)),
-        Share(len(said), len(said) + len(unsaid)),
-        Share(sum(said), len(said)),
-        Share(sum(unsaid), len(unsaid)),
+        Share(first, len(quoted) + len(not_quoted)),
+        Share(len(quoted), len(quoted) + len(not_quoted)),
+        Share(sum(quoted), len(quoted)),
+        Share(sum(not_quoted), len(not_quoted)),
         2 * both / (true + found) if true else math.nan,
         expected_calibration_error(np.array(confidences), np.array(right)) if right else math.nan,
     )
 
 
-def _place(text: str, slot: Span | Slot) -> tuple[str, int, int]:
-    """What has to be equal for a slot to be right: its name and span, of an amount the span of its number.
+def _slot_key(text: str, slot: Span | Slot) -> tuple[str, int, int]:
+    """(name, start, end) that must be equal for a slot to be right; of an amount the span of its number.
 
     Bitext marks the 500 of "$500", a reading has the currency too. Whether the sign belongs to an amount is a
-    convention of the marking and not what is measured, so both sides are brought to the number here, and
-    neither the source's rows nor the readings are changed to fit the other.
+    convention of annotation and not what is measured, so both sides are reduced to the number.
     """
     span = number_span(text, slot.start, slot.end) if slot.name == "amount" else (slot.start, slot.end)
     return slot.name, *span

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from tokenizers import Tokenizer
 
@@ -12,8 +12,11 @@ from slmfleet.models.inference.encoder import read_tokens
 from slmfleet.models.text.slots import BOUNDARY, GRAMMAR_NAMES
 from slmfleet.models.training.augment import colloquial, terse, with_typo
 from slmfleet.models.training.data import Row, Span
-from slmfleet.models.training.loop import UNKNOWN, Example, Recipe
+from slmfleet.models.training.recipe import Recipe
+from slmfleet.models.training.task import TrainingTask
 
+#: Index that losses ignore: an unknown intent or passage, an unmarked token.
+UNKNOWN = -100
 #: Between two requests that are joined for training.
 _CONNECTORS = (
     " and ", ", and ", " and also ", ", also ", ". ", "? ", "; ", ", then ", " and then ", " plus ",
@@ -21,14 +24,28 @@ _CONNECTORS = (
 )  # fmt: skip
 
 
-def slot_labels(rows: Sequence[Row], splits: bool = False) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A tokenised row: token ids, and indices of intent, tags (one a token) and passage, or UNKNOWN.
+
+    `intents` are all of a row's, where it may have any number; `intent` is UNKNOWN then.
+    """
+
+    ids: Sequence[int]
+    intent: int
+    tags: Sequence[int]
+    passage: int
+    intents: Sequence[int] | None = None
+
+
+def slot_labels_of(rows: Sequence[Row], splits: bool = False) -> list[str]:
     """O, then B- and I- of every slot name in `rows` that no grammar finds; BOUNDARY where requests split."""
     names = sorted({span.name for row in rows for span in row.spans or ()} - GRAMMAR_NAMES)
     return ["O", *([BOUNDARY] if splits else []), *(f"{mark}-{name}" for name in names for mark in "BI")]
 
 
 def joined(first: Row, second: Row, connector: str) -> tuple[Row, int]:
-    """Both rows as one text that has no single intent, and where the second one begins in it."""
+    """Both rows as one text that has no single intent, and the offset at which the second one begins."""
     start = len(first.text) + len(connector)
     moved = [replace(span, start=span.start + start, end=span.end + start) for span in second.spans or ()]
     marked = first.spans is not None and second.spans is not None
@@ -37,43 +54,38 @@ def joined(first: Row, second: Row, connector: str) -> tuple[Row, int]:
     return replace(first, text=text, spans=spans, intent=None, passage=None), start
 
 
-def tags(
-    spans: Sequence[Span], offsets: Sequence[tuple[int, int]], labels: Sequence[str], boundary: int = -1
+def tags_of(
+    spans: Sequence[Span], offsets: Sequence[tuple[int, int]], slot_labels: Sequence[str], boundary: int = -1
 ) -> list[int]:
-    """BIO tag indices for tokens at `offsets`; UNKNOWN for start and end marks. A further
-    request begins at offset `boundary`."""
-    found = []
+    """BIO tag indices (tokens,) for tokens at `offsets`; UNKNOWN for start and end marks.
+
+    A second request begins at offset `boundary`; -1: there is none.
+    """
+    tags = []
     for start, end in offsets:
         if start == end:
-            found.append(UNKNOWN)
+            tags.append(UNKNOWN)
             continue
         tag = 0
         for span in spans:
-            if span.start <= start < span.end and f"B-{span.name}" in labels:
-                tag = labels.index(f"{'B' if start == span.start else 'I'}-{span.name}")
+            if span.start <= start < span.end and f"B-{span.name}" in slot_labels:
+                tag = slot_labels.index(f"{'B' if start == span.start else 'I'}-{span.name}")
         if start == boundary:
-            tag = labels.index(BOUNDARY)
-        found.append(tag)
-    return found
+            tag = slot_labels.index(BOUNDARY)
+        tags.append(tag)
+    return tags
 
 
 def example_maker(
-    rows: Sequence[Row],
-    tokenizer: Tokenizer,
-    intents: Mapping[str, int],
-    labels: Sequence[str],
-    passages: Mapping[str, int],
-    intent_of: Callable[[Row], str | None],
-    recipe: Recipe,
-    intents_of: Callable[[Row], Sequence[str]] | None = None,
+    task: TrainingTask, tokenizer: Tokenizer, slot_labels: Sequence[str], recipe: Recipe
 ) -> Callable[[int], list[Example]]:
-    """A function from epoch to examples: as they are in epoch 0, then a share of them augmented.
+    """A function from epoch to examples: the rows as they are in epoch 0, then a share of them augmented.
 
-    With BOUNDARY among the slot labels, a share of pairs of rows is joined as well. With `intents_of`, a row
-    has any number of intents.
+    With BOUNDARY among the slot labels, a share of the rows is joined with another one as well.
     """
-    splits = BOUNDARY in labels
-    learns_slots = len(labels) > 1 + splits
+    places = task.label_places
+    splits = BOUNDARY in slot_labels
+    learns_slots = len(slot_labels) > 1 + splits
 
     def make(row: Row, text: str, boundary: int = -1) -> Example:
         ids, offsets = read_tokens(tokenizer, text)
@@ -81,37 +93,40 @@ def example_maker(
         marked = row.spans is not None if learns_slots else splits
         return Example(
             ids,
-            UNKNOWN if boundary >= 0 else intents.get(intent_of(row) or "", UNKNOWN),
-            tags(row.spans or (), offsets, labels, boundary) if marked else [UNKNOWN] * len(ids),
-            passages.get(row.passage or "", UNKNOWN),
-            [intents[name] for name in intents_of(row) if name in intents] if intents_of else None,
+            UNKNOWN if boundary >= 0 else places.get(task.label_of(row) or "", UNKNOWN),
+            tags_of(row.spans or (), offsets, slot_labels, boundary) if marked else [UNKNOWN] * len(ids),
+            task.passage_places.get(row.passage or "", UNKNOWN),
+            [places[name] for name in task.labels_of(row) if name in places] if task.labels_of else None,
         )
 
-    def augmented(row: Row, dice: random.Random) -> str:
-        text = row.text
-        if row.spans:
-            return text  # Other words would move the characters that a slot is marked by.
-        if dice.random() < recipe.terse_share:
-            text = terse(text, dice)
-        if dice.random() < recipe.colloquial_share:
-            text = colloquial(text, dice)
-        if dice.random() < recipe.typo_share:
-            text = with_typo(text, dice)
-        return text
-
     def join(first: Row, dice: random.Random) -> Example | None:
-        second = dice.choice(rows)
-        if intent_of(first) == intent_of(second) or not intent_of(first) or not intent_of(second):
+        second = dice.choice(task.rows)
+        labels = task.label_of(first), task.label_of(second)
+        if labels[0] == labels[1] or not labels[0] or not labels[1]:
             return None
         both, start = joined(first, second, dice.choice(_CONNECTORS))
         return make(both, both.text, start)
 
-    def of_epoch(epoch: int) -> list[Example]:
+    def examples_of(epoch: int) -> list[Example]:
         dice = random.Random(recipe.seed * 1_000 + epoch)  # noqa: S311 - augmentation, not a secret
-        made = [make(row, augmented(row, dice) if epoch > 0 else row.text) for row in rows]
+        examples = [make(row, _augmented(row, recipe, dice) if epoch > 0 else row.text) for row in task.rows]
         if splits:
-            pairs = [join(row, dice) for row in rows if dice.random() < recipe.join_share]
-            made += [pair for pair in pairs if pair is not None]
-        return made
+            pairs = [join(row, dice) for row in task.rows if dice.random() < recipe.join_share]
+            examples += [pair for pair in pairs if pair is not None]
+        return examples
 
-    return of_epoch
+    return examples_of
+
+
+def _augmented(row: Row, recipe: Recipe, dice: random.Random) -> str:
+    """The row's text, by chance with fewer words, chat style or a typo; unchanged where slots are marked."""
+    text = row.text
+    if row.spans:
+        return text  # Other words would move the characters that a slot is marked by.
+    if dice.random() < recipe.terse_share:
+        text = terse(text, dice)
+    if dice.random() < recipe.colloquial_share:
+        text = colloquial(text, dice)
+    if dice.random() < recipe.typo_share:
+        text = with_typo(text, dice)
+    return text

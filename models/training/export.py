@@ -19,7 +19,7 @@ OPSET = 17
 
 
 class _OneText(nn.Module):
-    """The network as it is asked: one text, nothing of it padding."""
+    """The network for one text without padding, as it is served."""
 
     def __init__(self, network: MultiHeadEncoder) -> None:
         super().__init__()
@@ -55,14 +55,14 @@ def export_int8(network: MultiHeadEncoder, path: Path) -> None:
             per_channel=True,
             reduce_range=True,
             weight_type=QuantType.QInt8,
-            # ONNX cannot tell the types of what the fused nodes put out.
+            # ONNX cannot infer the output types of the fused nodes.
             extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
         )
     onnx.checker.check_model(str(path))
 
 
 def export_bundle(network: MultiHeadEncoder, tokenizer: Tokenizer, folder: Path) -> Encoder:
-    """Write model and tokenizer into a bundle's folder, and give them back as they will be served."""
+    """Write model and tokenizer into a bundle's folder, and load them as they will be served."""
     folder.mkdir(parents=True, exist_ok=True)
     export_int8(network, folder / MODEL_FILE)
     tokenizer.save(str(folder / TOKENIZER_FILE))
@@ -72,8 +72,8 @@ def export_bundle(network: MultiHeadEncoder, tokenizer: Tokenizer, folder: Path)
 def export_fp32(network: MultiHeadEncoder, path: Path) -> None:
     """Write the network as a float graph: the reference for what quantisation costs.
 
-    Each layer's attention becomes one node: a seventh of the time goes into the dozens of small nodes that it
-    is otherwise. A sum and its normalisation stay two: as one they take four times as long.
+    Each layer's attention becomes one node, which saves a seventh of the time. A sum and its normalisation
+    stay two nodes: fused they take four times as long.
     """
     from onnxruntime.transformers.fusion_options import FusionOptions
     from onnxruntime.transformers.optimizer import optimize_model
@@ -100,7 +100,7 @@ def export_fp32(network: MultiHeadEncoder, path: Path) -> None:
         options.enable_skip_layer_norm = options.enable_bias_skip_layer_norm = False
         heads = network.bert.config.num_attention_heads
         fused = optimize_model(str(traced), "bert", heads, HIDDEN, optimization_options=options, opt_level=0)
-    # The optimizer knows attention only by its mask; one text needs none.
+    # The optimizer recognises attention by its mask only; one text needs none.
     for node in fused.get_nodes_by_op_type("Attention"):
         del node.input[3:]
     fused.prune_graph(allow_remove_graph_inputs=True)

@@ -20,10 +20,10 @@ _NEVER = -20.0
 
 
 def fit_lexical(texts: Sequence[str], wanted: Sequence[int], labels: int) -> Lexical:
-    """A head over `labels` labels from texts and their label indices; one without rows is never likely."""
+    """A head over `labels` labels, from texts and label indices; a label without rows is never likely."""
     matrix, rarity = _matrix(texts)
     if len(set(wanted)) < 2:
-        # Of one label there is nothing to tell apart.
+        # With one label there is nothing to classify.
         bias_of_one = np.full(labels, _NEVER)
         bias_of_one[list(set(wanted))] = 0.0
         return Lexical.of(np.zeros((BUCKETS, labels)), bias_of_one, rarity)
@@ -41,19 +41,19 @@ def fit_lexical(texts: Sequence[str], wanted: Sequence[int], labels: int) -> Lex
 
 
 def fit_lexical_many(texts: Sequence[str], wanted: Sequence[Sequence[int]], labels: int) -> Lexical:
-    """A head whose scores are each label's own log-odds: any number of `wanted` labels a text."""
+    """A head of one binary classifier a label: any number of `wanted` label indices a text."""
     matrix, rarity = _matrix(texts)
     weights, bias = np.zeros((BUCKETS, labels)), np.full(labels, _NEVER)
     for label in range(labels):
-        meant = np.array([label in mine for mine in wanted])
-        if meant.any() and not meant.all():
-            model = LogisticRegression(C=_STRENGTH, max_iter=_MAX_ITERATIONS, tol=1e-3).fit(matrix, meant)
+        has_label = np.array([label in labels_ for labels_ in wanted])
+        if has_label.any() and not has_label.all():
+            model = LogisticRegression(C=_STRENGTH, max_iter=_MAX_ITERATIONS, tol=1e-3).fit(matrix, has_label)
             weights[:, label], bias[label] = model.coef_[0], model.intercept_[0]
     return Lexical.of(weights, bias, rarity)
 
 
 def _matrix(texts: Sequence[str]) -> tuple[csr_matrix, NDArray[np.float64]]:
-    """The features of `texts` (texts, BUCKETS), and the rarity (BUCKETS,) they are weighed by."""
+    """The features of `texts` (texts, BUCKETS), and the inverse document frequency (BUCKETS,) in them."""
     seen: Counter[int] = Counter()
     for text in texts:
         (words, _), (letters, _) = grams(text)

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from slmfleet.models.inference.mixture import Mixture, Signals, Trust
-from slmfleet.models.training.calibrate import MIN_ROWS, fit_temperature, negative_log_likelihood
+from slmfleet.models.training.confidence import MIN_ROWS, fit_temperature, negative_log_likelihood
 
 #: Label index of a held-out row that belongs to no label.
-NOWHERE = -1
+NO_LABEL = -1
 #: Rows of one model of which the weight of the lexical head is fitted.
 ENOUGH_ROWS = 150
 _LEXICAL_WEIGHTS = (0.25, 0.5, 0.75, 1.0)
-#: A score that is the same for all rows tells nothing, and must not be divided by nothing.
+#: A score that is the same for all rows has no information, and must not be divided by zero.
 _LEAST_DEVIATION = 1e-6
 
 
@@ -26,21 +26,20 @@ def fit_mixture(
 ) -> Mixture:
     """The mixture that suits held-out rows, and the trust in it, fitted on the same rows.
 
-    `wanted` (rows,) are label indices, or NOWHERE. Those of the first `trusted` labels fit the mixture; all
+    `wanted` (rows,) are label indices, or NO_LABEL. Those of the first `trusted` labels fit the mixture; all
     fit the trust, which is that the best of those labels is right. The rows may come from several `models`,
     each of which was not trained on its part of them.
     """
     known = (wanted >= 0) & (wanted < trusted)
     if known.sum() < MIN_ROWS:
         return Mixture(lexical_weight=1.0)
-    meaning = np.stack([signal.meaning for signal in signals])[known]
-    spelling = np.stack([signal.spelling for signal in signals])[known]
-    # Rows held out of few follow the head that is surer of rows like its own, which says little of others:
-    # both count alike then.
+    encoder = np.stack([signal.encoder for signal in signals])[known]
+    lexical = np.stack([signal.lexical for signal in signals])[known]
+    # Few held-out rows would favour the head that is surer of rows like its own: both weigh the same then.
     weights = _LEXICAL_WEIGHTS if known.sum() >= models * ENOUGH_ROWS else (1.0,)
     least, mixture = np.inf, Mixture()
     for weight in weights:
-        mixed = meaning + weight * spelling
+        mixed = encoder + weight * lexical
         temperature = fit_temperature(mixed, wanted[known])
         loss = negative_log_likelihood(mixed, wanted[known], temperature)
         if loss < least:
@@ -56,7 +55,7 @@ def _fit_trust(mixture: Mixture, signals: Sequence[Signals], wanted: NDArray[np.
         scores.append(mixture.scores(signal, probabilities, best))
         right.append(best == label)
     if len(set(right)) < 2:
-        # Nothing went wrong (or nothing right): the mixture's own probability is the best guess there is.
+        # All right, or all wrong: the mixture's own probability is the best estimate.
         return Trust()
     seen = np.array(scores)
     deviations = np.maximum(seen.std(0), _LEAST_DEVIATION)

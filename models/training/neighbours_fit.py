@@ -1,4 +1,4 @@
-"""Writing a bundle's index of training utterances, within a budget of bytes. Training time only."""
+"""Writing a bundle's index of training utterances within a size budget. Training time only."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from slmfleet.models.inference.encoder import Encoding
 from slmfleet.models.inference.neighbours import Neighbours
 from slmfleet.models.training.data import Row
 
-#: What the index may add to a bundle, in bytes.
+#: Maximum size of the index, in bytes.
 SPECIALIST_BYTES: Final = 160_000
 ROUTER_BYTES: Final = 100_000
-#: Rows made from templates are alike: the router, which has every domain's, shows so many of each label.
+#: Rows from templates resemble each other: of each label the router, which has every domain's, takes so many.
 ROUTER_TEMPLATES_PER_LABEL: Final = 40
 _SEED: Final = 7
 
@@ -41,20 +41,20 @@ def write_neighbours(
 ) -> int:
     """Write the index of those `rows` that have a label into `folder`, before its card is sealed.
 
-    At most `templates_per_label` rows made from templates are taken of each label (None: all), and rows are
-    left out until the file has at most `most_bytes`. Seeded: the same rows make the same file. Returns how
-    many rows it has.
+    Of each label at most `templates_per_label` rows from templates are taken (None: all), and rows are left
+    out until the file has at most `most_bytes`. Seeded: the same rows give the same file. Returns the number
+    of rows in it.
     """
-    told = _thinned([(row, label) for row in rows if (label := label_of(row))], templates_per_label)
-    vectors = [encoder.encode(row.text).embedding for row, _ in told]
-    order = list(range(len(told)))
+    labelled = _thinned([(row, label) for row in rows if (label := label_of(row))], templates_per_label)
+    vectors = [encoder.encode(row.text).embedding for row, _ in labelled]
+    order = list(range(len(labelled)))
     random.Random(_SEED).shuffle(order)  # noqa: S311 - a seeded sample, not a secret
-    path, count = folder / NEIGHBOURS_FILE, len(told)
+    path, count = folder / NEIGHBOURS_FILE, len(labelled)
     while count:
         chosen = sorted(order[:count])
         Neighbours.build(
-            [told[index][0].text for index in chosen],
-            [told[index][1] for index in chosen],
+            [labelled[index][0].text for index in chosen],
+            [labelled[index][1] for index in chosen],
             np.stack([vectors[index] for index in chosen]),
         ).save(path)
         size = path.stat().st_size
@@ -66,16 +66,16 @@ def write_neighbours(
     return 0
 
 
-def _thinned(told: Sequence[tuple[Row, str]], templates_per_label: int | None) -> list[tuple[Row, str]]:
-    """`told`, in its order, with at most so many rows of each label that were made from templates."""
+def _thinned(labelled: Sequence[tuple[Row, str]], templates_per_label: int | None) -> list[tuple[Row, str]]:
+    """`labelled`, in its order, with at most `templates_per_label` template rows of each label."""
     if templates_per_label is None:
-        return list(told)
-    made = defaultdict(list)
-    for index, (row, label) in enumerate(told):
+        return list(labelled)
+    templates = defaultdict(list)
+    for index, (row, label) in enumerate(labelled):
         if row.template:
-            made[label].append(index)
+            templates[label].append(index)
     dice = random.Random(_SEED)  # noqa: S311 - a seeded sample, not a secret
     left_out: set[int] = set()
-    for _, places in sorted(made.items()):
+    for _, places in sorted(templates.items()):
         left_out |= set(places) - set(dice.sample(places, min(templates_per_label, len(places))))
-    return [one for index, one in enumerate(told) if index not in left_out]
+    return [one for index, one in enumerate(labelled) if index not in left_out]

@@ -16,7 +16,7 @@ from transformers.utils import logging
 
 HIDDEN = 384
 
-# The heads of the full encoder's first training are left out on purpose: nothing to warn of.
+# The pretrained heads of the full encoder are left out on purpose: no warning is due.
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 
@@ -65,5 +65,16 @@ def build(
 
 
 def parameters(network: nn.Module) -> int:
-    """How many numbers the network has learned."""
+    """Number of trained parameters."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def padded(sequences: Sequence[Sequence[int]], fill: int) -> Tensor:
+    """Sequences as one (rows, longest) tensor."""
+    width = max(len(sequence) for sequence in sequences)
+    return torch.tensor([[*sequence, *[fill] * (width - len(sequence))] for sequence in sequences])
+
+
+def attention(ids: Sequence[Sequence[int]]) -> Tensor:
+    """Ones where `padded(ids, 0)` has tokens."""
+    return padded([[1] * len(sequence) for sequence in ids], 0)

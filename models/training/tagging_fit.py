@@ -1,4 +1,4 @@
-"""Counting which tags follow each other, and which an intent never has, in training rows."""
+"""Tag transitions, and the tags that an intent never has, counted in training rows."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from slmfleet.models.inference.tagging import Tagging
 
-#: Of fewer rows it is no wonder that an intent never had a tag.
+#: With fewer marked rows a tag that an intent never had may be chance.
 _ENOUGH_ROWS = 30
 
 
 def fit_tagging(rows: Iterable[tuple[int | None, Sequence[int]]], intents: int, tags: int) -> Tagging:
-    """From training rows: the intent, None where it is not known, and a tag a word."""
+    """From training rows: the index of the intent (None: not known), and a tag index for each word."""
     counts = np.full((tags + 1, tags + 1), 0.1)
     seen, marked = np.zeros((intents, tags), np.bool_), np.zeros(intents, np.int64)
     for intent, words in rows:

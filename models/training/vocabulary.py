@@ -1,4 +1,4 @@
-"""Vocabulary trimming: keep the word pieces a fleet's customers use, and drop the other three quarters.
+"""Vocabulary trimming: the word pieces that a fleet's customers use, without the other three quarters.
 
 Half of a small encoder's bytes are its embedding table. Training time only (the result is a tokenizer.json).
 """
@@ -18,7 +18,7 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 def trim(tokenizer_file: Path, texts: Iterable[str], size: int) -> tuple[Tokenizer, list[int]]:
     """A WordPiece tokenizer of at most `size` pieces, and the old id of each new one.
 
-    Kept, in this order: special pieces, single characters (so that any word can still be spelled), the
+    In this order: special pieces, single characters (so that any word can still be spelled), the
     pieces of `texts` by frequency, and then the lowest ids, which are the most frequent words of English.
     """
     full = Tokenizer.from_file(str(tokenizer_file))
@@ -34,15 +34,15 @@ def trim(tokenizer_file: Path, texts: Iterable[str], size: int) -> tuple[Tokeniz
     words = [
         piece for piece in by_id if piece.removeprefix("##").isascii() and not piece.startswith("[unused")
     ]
-    kept = list(dict.fromkeys([*SPECIAL, *letters, *used, *words]))[:size]
+    pieces = list(dict.fromkeys([*SPECIAL, *letters, *used, *words]))[:size]
     layout = json.loads(full.to_str())
-    layout["model"]["vocab"] = {piece: index for index, piece in enumerate(kept)}
+    layout["model"]["vocab"] = {piece: index for index, piece in enumerate(pieces)}
     for added in layout.get("added_tokens", ()):
-        added["id"] = kept.index(added["content"])
+        added["id"] = pieces.index(added["content"])
     for special in (layout.get("post_processor") or {}).get("special_tokens", {}).values():
-        special["ids"] = [kept.index(token) for token in special["tokens"]]
+        special["ids"] = [pieces.index(token) for token in special["tokens"]]
     post = layout.get("post_processor") or {}
     for end in ("sep", "cls"):
         if end in post:
-            post[end][1] = kept.index(post[end][0])
-    return Tokenizer.from_str(json.dumps(layout)), [vocabulary[piece] for piece in kept]
+            post[end][1] = pieces.index(post[end][0])
+    return Tokenizer.from_str(json.dumps(layout)), [vocabulary[piece] for piece in pieces]

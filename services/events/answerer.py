@@ -1,7 +1,7 @@
-"""Who answers the questions of the queue: a gateway over HTTP, or the pipeline in this process.
+"""Clients that answer the queue's queries: over a gateway's HTTP, or with the pipeline in this process.
 
-Either tells apart what will never be answered, what failed, and what could not even be tried: the last is no
-fault of the question, and does not count against it.
+Both distinguish queries that will never be answered, attempts that failed, and queries that could not be
+tried: the last is not the query's fault, and does not count as an attempt.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from slmfleet.services.pipeline.pipeline import Query
 from slmfleet.services.schemas import AnswerBody, BatchAnswerBody
 from slmfleet.services.telemetry import tracing
 
-#: The gateway has a deadline of its own; this is for one that hangs.
+#: The gateway has its own deadline; this is for one that hangs.
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=2.0)
 _SETTLE_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A question of the queue, and the trace that it belongs to."""
+    """A query of the queue, and the trace that it belongs to."""
 
     data: QueryData
     traceparent: str | None = None
@@ -42,7 +42,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """It will never be answered."""
+    """The query will never be answered."""
 
     reason: Reason
     detail: str
@@ -50,14 +50,14 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt was made, and failed."""
+    """An attempt failed."""
 
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Nobody was there to try; try again after `after_s`."""
+    """No attempt could be made; to be tried again after `after_s` seconds."""
 
     detail: str
     after_s: float = 0.0
@@ -67,26 +67,26 @@ Outcome = AnswerBody | Rejected | Failed | Unavailable
 
 
 class QueryClient(Protocol):
-    """Answers questions."""
+    """Answers queries."""
 
-    async def answer_all(self, asked: Sequence[Request]) -> list[Outcome]:
-        """One outcome a question, in order; those of one session are answered in order."""
+    async def answer_all(self, requests: Sequence[Request]) -> list[Outcome]:
+        """One outcome a request, in order; those of one session are answered in order."""
         ...
 
     async def unready(self) -> str | None:
-        """Why no question can be answered now, or None."""
+        """Why no query can be answered now, or None."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections or models."""
+        """Close the connections."""
         ...
 
 
 class GatewayClient:
-    """Posts to `/v1/queries:batch` of the gateway at `url`: one post a customer, as each has a token.
+    """Posts to `/v1/queries:batch` of the gateway at `url`: one batch a customer, since each has a token.
 
-    A batch that fails is posted again question by question, so that one bad question spoils no other. What is
-    traced is posted by itself, as a batch belongs to one trace.
+    A batch that fails is posted again query by query, so that one bad query does not fail the others. A
+    traced query is posted by itself, since a batch belongs to one trace.
     """
 
     def __init__(
@@ -98,36 +98,36 @@ class GatewayClient:
             base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport, trust_env=False
         )
 
-    async def answer_all(self, asked: Sequence[Request]) -> list[Outcome]:
-        """One outcome a question, in order."""
-        # One that is posted by itself must not overtake, or be overtaken by, another of its session.
+    async def answer_all(self, requests: Sequence[Request]) -> list[Outcome]:
+        """One outcome a request, in order."""
+        # A query that is posted by itself must not change its place within its session.
         traced = {
-            (one.data.token, one.data.session_id)
-            for one in asked
-            if one.data.session_id is not None and tracing.is_sampled(one.traceparent)
+            (request.data.token, request.data.session_id)
+            for request in requests
+            if request.data.session_id is not None and tracing.is_sampled(request.traceparent)
         }
-        customers: dict[tuple[str | None, int | None], list[int]] = {}
-        for index, one in enumerate(asked):
-            token = one.data.token
-            alone = tracing.is_sampled(one.traceparent) or (token, one.data.session_id) in traced
-            customers.setdefault((token, index if alone else None), []).append(index)
+        posts: dict[tuple[str | None, int | None], list[int]] = {}
+        for index, request in enumerate(requests):
+            token = request.data.token
+            alone = tracing.is_sampled(request.traceparent) or (token, request.data.session_id) in traced
+            posts.setdefault((token, index if alone else None), []).append(index)
         outcomes: dict[int, Outcome] = {}
-        for (token, _), indices in customers.items():
-            found = await self._of_customer([asked[index] for index in indices], token)
+        for (token, _), indices in posts.items():
+            found = await self._of_customer([requests[index] for index in indices], token)
             outcomes.update(zip(indices, found, strict=True))
-        return [outcomes[index] for index in range(len(asked))]
+        return [outcomes[index] for index in range(len(requests))]
 
-    async def _of_customer(self, asked: list[Request], token: str | None) -> list[Outcome]:
-        queries = [one.data.query().model_dump(exclude_unset=True) for one in asked]
-        if len(asked) > 1:
+    async def _of_customer(self, requests: list[Request], token: str | None) -> list[Outcome]:
+        queries = [request.data.query().model_dump(exclude_unset=True) for request in requests]
+        if len(requests) > 1:
             response = await self._post("/v1/queries:batch", {"queries": queries}, token, None)
             if isinstance(response, Unavailable):
-                return [response] * len(asked)
+                return [response] * len(requests)
             if response.status_code == httpx.codes.OK:
                 return [*BatchAnswerBody.model_validate_json(response.content).answers]
         return [
-            await self._single(query, token, one.traceparent)
-            for query, one in zip(queries, asked, strict=True)
+            await self._single(query, token, request.traceparent)
+            for query, request in zip(queries, requests, strict=True)
         ]
 
     async def _single(self, query: dict[str, Any], token: str | None, traceparent: str | None) -> Outcome:
@@ -202,22 +202,22 @@ class PipelineClient:
         self._current = current
         self._customer_of = customer_of
 
-    async def answer_all(self, asked: Sequence[Request]) -> list[Outcome]:
-        """One outcome a question, in order."""
+    async def answer_all(self, requests: Sequence[Request]) -> list[Outcome]:
+        """One outcome a request, in order."""
         outcomes: dict[int, Outcome] = {}
         queries: dict[int, Query] = {}
-        for index, one in enumerate(asked):
+        for index, request in enumerate(requests):
             try:
-                queries[index] = self._query(one)
+                queries[index] = self._query(request)
             except Unauthenticated as error:
                 outcomes[index] = Rejected("unauthenticated", str(error))
         try:
             answers = await self._current().pipeline.answer_all([*queries.values()])
             outcomes.update(zip(queries, answers, strict=True))
-        except Exception:  # noqa: BLE001 - one of them raised it: each alone tells which
+        except Exception:  # noqa: BLE001 - one of them raised it: each is tried alone to find which
             for index, query in queries.items():
                 outcomes[index] = await self._single(query)
-        return [outcomes[index] for index in range(len(asked))]
+        return [outcomes[index] for index in range(len(requests))]
 
     def _query(self, asked: Request) -> Query:
         data = asked.data
@@ -254,7 +254,7 @@ class PipelineClient:
         return "; ".join(f"{name}: {told}" for name, told in health.checks.items() if told != "ok")
 
     async def close(self) -> None:
-        """Nothing to let go of: the models are the caller's."""
+        """Nothing: the models are the caller's."""
 
 
 def _detail(response: httpx.Response) -> str:

@@ -1,6 +1,6 @@
-"""Events in and out: CloudEvents 1.0 in structured JSON, their types, their data, and where each belongs.
+"""Events in and out: CloudEvents 1.0 in structured JSON, their types, their data, and their streams.
 
-`source` and `id` together say which event it is, however often it is delivered.
+`source` and `id` together identify an event, however often it is delivered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import orjson
 from cloudevents.core.exceptions import CloudEventValidationError
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from dateutil.parser import isoparse
 from pydantic import BaseModel, ConfigDict, Field
 
 from slmfleet.models.errors import EventFault, InvalidQuery
@@ -47,9 +46,9 @@ STREAM_OF: Final[Mapping[str, str]] = {
     EVENT_DIED: DEAD,
 }
 CONTENT_TYPE: Final = JSONFormat.CONTENT_TYPE
-#: What the fleet calls itself in the events that it makes.
+#: The `source` of events that the fleet makes.
 SOURCE: Final = "slmfleet"
-MAX_EVENT_BYTES: Final = 262_144  # a dead letter may have more: the event it tells of is inside
+MAX_EVENT_BYTES: Final = 262_144  # a dead letter may have more: its event is inside
 
 _REQUIRED: Final = ("specversion", "id", "source", "type")
 _IDS: Final = uuid.UUID("7c6c7b53-5d0f-5c39-8e6e-2f1d8f0c4a11")
@@ -91,7 +90,7 @@ class OrderChangedData(BaseModel):
 
 
 class EventReference(BaseModel):
-    """Which event is meant."""
+    """Identifies an event."""
 
     source: str
     id: str
@@ -117,11 +116,11 @@ Reason = Literal[
 
 
 class DiedData(BaseModel):
-    """Data of slmfleet.event.died.v1: an event that could not be dealt with, as it came, and why.
+    """Data of slmfleet.event.died.v1: an event that could not be handled, as it came, and why.
 
     `reason`: unreadable (no JSON object), invalid (an attribute or field is wrong), wrong_stream (its type
     does not belong there), unauthenticated (the token is forged or expired), refused (the gateway does not
-    take it), failed (every attempt failed), crashed (consumers ended while they had it), undeliverable (the
+    accept it), failed (every attempt failed), crashed (consumers ended while they had it), undeliverable (the
     broker gave up).
     """
 
@@ -139,7 +138,7 @@ class DiedData(BaseModel):
 
 
 class Envelope(BaseModel):
-    """The attributes of every event, for the AsyncAPI document; `CloudEvent` is what checks them."""
+    """The attributes of every event, for the AsyncAPI document; `CloudEvent` checks them."""
 
     specversion: Literal["1.0"]
     id: str
@@ -171,14 +170,14 @@ class QueryHandedOff(Envelope):
 
 
 class KnowledgeChanged(Envelope):
-    """The policy text of a domain is another one."""
+    """The policy text of a domain has changed."""
 
     type: Literal["slmfleet.knowledge.changed.v1"]
     data: KnowledgeChangedData
 
 
 class OrderChanged(Envelope):
-    """The record of an order is another one."""
+    """The record of an order has changed."""
 
     type: Literal["slmfleet.order.changed.v1"]
     data: OrderChangedData
@@ -195,9 +194,9 @@ _DATA: Final[Mapping[str, type[BaseModel]]] = {
 
 
 def read_event(body: bytes, stream: str | None = None) -> CloudEvent:
-    """The event in `body`, which came on `stream` where that is said.
+    """The event in `body`; where `stream` is given, its type must belong there.
 
-    Raises EventFault saying what is wrong with it.
+    Raises EventFault naming what is wrong with it.
     """
     if stream != DEAD and len(body) > MAX_EVENT_BYTES:
         raise EventFault("invalid", f"an event may have at most {MAX_EVENT_BYTES:,} bytes")
@@ -208,18 +207,18 @@ def read_event(body: bytes, stream: str | None = None) -> CloudEvent:
     if "data_base64" in document:
         raise EventFault("invalid", "data_base64: send the data as JSON, in `data`")
     data = document.pop("data", None)
-    for name in _REQUIRED:  # the library would make up what is missing, and another id is another event
+    for name in _REQUIRED:  # the library would generate what is missing, and a new id is another event
         if not isinstance(document.get(name), str) or not document[name]:
             raise EventFault("invalid", f"{name}: is required, as text")
     try:
         if isinstance(document.get("time"), str):
-            document["time"] = isoparse(document["time"])
+            document["time"] = datetime.fromisoformat(document["time"].upper())
         event = CloudEvent(document, data)
     except ValueError:
         raise EventFault("invalid", "time: must be a time such as 2026-06-15T12:00:00Z (RFC 3339)") from None
     except CloudEventValidationError as error:
-        told = "; ".join(f"{name}: {found[-1]}" for name, found in error.errors.items())
-        raise EventFault("invalid", told) from None
+        faults = "; ".join(f"{name}: {found[-1]}" for name, found in error.errors.items())
+        raise EventFault("invalid", faults) from None
     if stream is not None and STREAM_OF.get(event.get_type()) != stream:
         known = " or ".join(kind for kind, place in STREAM_OF.items() if place == stream)
         raise EventFault("wrong_stream", f"type: {event.get_type()[:80]} is not for {stream}, {known} is")
@@ -239,23 +238,23 @@ def data_of(event: CloudEvent, kind: type[Data]) -> Data:
 
 
 def check_data(event: CloudEvent) -> None:
-    """Raises EventFault unless the data of an event that is consumed are those of its type."""
+    """Raises EventFault unless the data of a consumed event fit its type."""
     data_of(event, _DATA[event.get_type()])
 
 
 def key_of(event: CloudEvent) -> str:
-    """What is the same for every delivery of one event, and for no other: a digest of source and id."""
+    """40 hex digits of source and id: the same for every delivery of an event, and for no other event."""
     return hashlib.sha256(orjson.dumps([event.get_source(), event.get_id()])).hexdigest()[:40]
 
 
 def traceparent_of(event: CloudEvent) -> str | None:
-    """The event's W3C trace context, None when it has none that can be read."""
+    """The event's W3C trace context; None when it has none, or none that is valid."""
     given = event.get_extension("traceparent")
     return given if isinstance(given, str) and _TRACEPARENT.fullmatch(given) else None
 
 
 def make_event(kind: str, data: BaseModel | Mapping[str, Any], **attributes: str) -> CloudEvent:
-    """A new event of the fleet's own; `attributes` win over those it would get."""
+    """A new event of type `kind`; `attributes` replace the generated ones."""
     content = data.model_dump(mode="json", exclude_unset=True) if isinstance(data, BaseModel) else dict(data)
     given: dict[str, Any] = {
         "id": str(uuid.uuid4()),
@@ -269,7 +268,7 @@ def make_event(kind: str, data: BaseModel | Mapping[str, Any], **attributes: str
 
 
 def answer_event(event: CloudEvent, answer: AnswerBody) -> CloudEvent:
-    """The answer to a query event. Its id follows from the query's: whoever reads it twice can tell."""
+    """The answer to a query event, with an id derived from the query's: readers can drop duplicates."""
     data = AnswerData(
         in_reply_to=EventReference(source=event.get_source(), id=event.get_id()),
         answer=answer,
@@ -280,10 +279,10 @@ def answer_event(event: CloudEvent, answer: AnswerBody) -> CloudEvent:
     return make_event(kind, data.model_dump(mode="json", exclude_none=True), **attributes)
 
 
-def death_event(
+def dead_letter_event(
     body: bytes, stream: str, reason: Reason, detail: str, attempts: int, event: CloudEvent | None
 ) -> CloudEvent:
-    """A dead letter. One event that dies twice of the same gives the same id."""
+    """A dead letter about `body`, which came on `stream`. Its id is the same whenever the same body dies."""
     try:
         text, encoding = body.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:

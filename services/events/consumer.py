@@ -1,6 +1,6 @@
 """`slmfleet consume`: the FastStream application around a transport, its health pages, and how it ends.
 
-Exit codes are for a supervisor: 0, it was asked to stop and finished what it had in hand; 1, it stopped by
+Exit codes are for a supervisor: 0, it was asked to stop and finished its pending events; 1, it stopped by
 itself (the broker was flushed, or stayed away) and should be started again; 2, a setting is wrong.
 """
 
@@ -40,17 +40,18 @@ from slmfleet.services.telemetry import metrics
 
 STOPPED: Final = 0
 RESTART: Final = 1
-_UPKEEP_EVERY_S: Final = 10.0
-_LOOK_WITHIN_S: Final = 3.0
+_MAINTAIN_EVERY_S: Final = 10.0
+_BACKLOG_TIMEOUT_S: Final = 3.0
 
 log = logging.getLogger(__name__)
 
 
 class Consumer(AsgiFastStream):
-    """Consumes `transport`; `handlers` are for each stream what deals with its events, and
-    `stops` tell them to wait for nobody any more.
+    """Consumes `transport` until it is asked to stop.
 
-    As an ASGI application it serves /healthz, /readyz, /metrics and /asyncapi.json.
+    `handlers`: stream -> what handles its deliveries. `stops` are called at shutdown, so that handlers stop
+    waiting for a gateway that is away. As an ASGI application it serves /healthz, /readyz, /metrics and
+    /asyncapi.json.
     """
 
     def __init__(
@@ -66,103 +67,102 @@ class Consumer(AsgiFastStream):
         self._answerer = answerer
         self._counts = counts
         self._backlog: dict[str, Backlog] = {}
-        self._consuming = self._over = False
-        self._upkeep: asyncio.Task[None] | None = None
+        self._consuming = self._closing = False
+        self._maintenance: asyncio.Task[None] | None = None
         super().__init__(
             transport.broker,
             logger=log,
             asgi_routes=[
-                ("/healthz", _page(self._alive)),
-                ("/readyz", _page(self._ready)),
+                ("/healthz", _page(self._health)),
+                ("/readyz", _page(self._readiness)),
                 ("/metrics", self._metrics),
                 ("/asyncapi.json", _page(self._document)),
             ],
             specification=_specification(),
-            on_startup=[self._begin],
-            after_startup=[self._began],
+            on_startup=[self._start_maintenance],
+            after_startup=[self._mark_consuming],
             on_shutdown=stops,
-            after_shutdown=[self._end],
+            after_shutdown=[self._close],
         )
 
     async def serve(self, host: str, port: int) -> int:
-        """Consume until SIGINT or SIGTERM; returns the exit code. Raises Unreachable when it cannot begin."""
-        asked = False
+        """Consume until SIGINT or SIGTERM; returns the exit code. Raises Unreachable."""
+        stopping = False
 
-        def ask(number: int, frame: FrameType | None) -> None:
-            nonlocal asked
-            asked = True
+        def stop(number: int, frame: FrameType | None) -> None:
+            nonlocal stopping
+            stopping = True
 
         for kind in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(kind, ask)  # uvicorn takes them while it serves, and raises them here afterwards
+            signal.signal(kind, stop)  # uvicorn takes them while it serves, and raises them here afterwards
         await self._transport.prepare()
         config = uvicorn.Config(
             self, host, port, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=5
         )
         self._uvicorn = uvicorn.Server(config)
-        if not asked:
+        if not stopping:
             await self._uvicorn.serve()
-        return STOPPED if asked else RESTART
+        return STOPPED if stopping else RESTART
 
     def exit(self) -> None:
-        """Called by FastStream when a subscriber cannot go on: its group is gone."""
+        """Called by FastStream when a subscriber cannot continue, because its consumer group is gone."""
         log.error("the broker no longer knows this consumer's group; it was flushed, or its stream deleted")
         self._uvicorn.should_exit = True
 
-    async def _begin(self) -> None:
-        self._upkeep = asyncio.create_task(self._keep_up())
+    async def _start_maintenance(self) -> None:
+        self._maintenance = asyncio.create_task(self._maintain())
 
-    async def _began(self) -> None:
+    async def _mark_consuming(self) -> None:
         self._consuming = True
 
-    async def _end(self) -> None:
-        self._over = True
-        if self._upkeep is not None:
-            self._upkeep.cancel()
+    async def _close(self) -> None:
+        self._closing = True
+        if self._maintenance is not None:
+            self._maintenance.cancel()
         await self._answerer.close()
-        await self._transport.close()
 
-    async def _keep_up(self) -> None:
-        while not self._over:  # redis-py loses a cancellation that comes while it reads an answer
+    async def _maintain(self) -> None:
+        while not self._closing:  # redis-py loses a cancellation that comes while it reads a reply
             try:
-                await self._transport.upkeep()
-            except Exception as error:  # noqa: BLE001 - consuming goes on without it, and it is tried again
-                log.warning("upkeep of the broker failed: %s", error)
-            await asyncio.sleep(_UPKEEP_EVERY_S)
+                await self._transport.maintain()
+            except Exception as error:  # noqa: BLE001 - consuming continues without it, and it is retried
+                log.warning("maintenance of the broker failed: %s", error)
+            await asyncio.sleep(_MAINTAIN_EVERY_S)
             if not self._consuming:  # FastStream's start failed, which leaves a process that does nothing
-                log.error("consuming did not begin within %g s", _UPKEEP_EVERY_S)
+                log.error("consuming did not begin within %g s", _MAINTAIN_EVERY_S)
                 self._uvicorn.should_exit = True
 
-    async def _alive(self) -> tuple[int, dict[str, Any]]:
+    async def _health(self) -> tuple[int, dict[str, Any]]:
         return 200, {"status": "ok"}
 
-    async def _ready(self) -> tuple[int, dict[str, Any]]:
-        """Whether events are being answered, and what was looked at: broker, models, backlog, counts."""
-        unreachable = await self._look()
+    async def _readiness(self) -> tuple[int, dict[str, Any]]:
+        """200 when broker and models are ready, else 503; with the checks, the backlog and the counts."""
+        unreachable = await self._refresh_backlog()
         checks = {"broker": unreachable or "ok", "models": await self._answerer.unready() or "ok"}
         ready = set(checks.values()) == {"ok"}
         return 200 if ready else 503, {
             "status": "ok" if ready else "unavailable",
             "checks": checks,
-            "lag": {stream: one.waiting for stream, one in self._backlog.items()},
-            "in_hand": {stream: one.in_hand for stream, one in self._backlog.items()},
+            "lag": {stream: backlog.waiting for stream, backlog in self._backlog.items()},
+            "in_hand": {stream: backlog.pending for stream, backlog in self._backlog.items()},
             "handled": {f"{kind} {result}": n for (kind, result), n in self._counts.handled_by.items()},
             "dead": dict(self._counts.dead_by),
         }
 
-    async def _look(self) -> str | None:
-        """Bring the backlog up to date; what is wrong with the broker, None for nothing."""
+    async def _refresh_backlog(self) -> str | None:
+        """Read the backlog from the broker; returns why it could not be read, or None."""
         try:
-            async with asyncio.timeout(_LOOK_WITHIN_S):
+            async with asyncio.timeout(_BACKLOG_TIMEOUT_S):
                 self._backlog = await self._transport.backlog()
         except (Unreachable, TimeoutError) as error:
             return str(error) or "the broker does not answer"
-        # A lag that the broker cannot tell is -1.
-        metrics.EVENT_LAG.set(sum(max(0, one.waiting) for one in self._backlog.values()))
-        metrics.EVENT_PENDING.set(sum(one.in_hand for one in self._backlog.values()))
+        # -1: the broker does not know it.
+        metrics.EVENT_LAG.set(sum(max(0, backlog.waiting) for backlog in self._backlog.values()))
+        metrics.EVENT_PENDING.set(sum(backlog.pending for backlog in self._backlog.values()))
         return None
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._look()  # while the broker is away, the last that was known of it
+        await self._refresh_backlog()  # while the broker is away, the last known values stay
         response = Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
         await response(scope, receive, send)
 
@@ -171,7 +171,7 @@ class Consumer(AsgiFastStream):
 
 
 def declare(transport: Transport, handlers: dict[str, HandleAll]) -> None:
-    """Subscribe to each stream of `handlers`, and tell of the streams that answers are published to."""
+    """Subscribe `handlers` (stream -> handler) and declare the streams that answers are published to."""
     kinds: dict[str, Any] = {QUERIES: QueryReceived, CHANGES: Changed}
     for stream, handle_all in handlers.items():
         transport.consume(stream, kinds[stream], handle_all)
@@ -193,7 +193,7 @@ def _document(app: AsgiFastStream) -> dict[str, Any]:
     document: dict[str, Any] = app.schema.to_specification().to_jsonable()
     document["defaultContentType"] = CONTENT_TYPE
     for message in document["components"]["messages"].values():
-        message.pop("correlationId", None)  # FastStream's own header; here `in_reply_to` says it
+        message.pop("correlationId", None)  # FastStream's own header; the field here is `in_reply_to`
     return document
 
 

@@ -1,6 +1,6 @@
-"""Events that could not be dealt with, kept until somebody looks at them: the stream slmfleet.dead.
+"""Dead letters: events that could not be handled, on the stream slmfleet.dead until an operator replays them.
 
-Whatever the broker, they lie in the Redis of the ledger, so that one command lists, shows and replays them.
+Whatever the broker, the stream is in the Redis of the ledger, so that one command lists and replays it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from slmfleet.models.errors import EventFault, NotFound
 from slmfleet.services.events.cloudevents import (
     DEAD,
     DiedData,
+    EventReference,
     check_data,
     data_of,
     key_of,
@@ -44,7 +45,7 @@ class DeadLetters:
         self._client = client
 
     async def add(self, letter: CloudEvent) -> None:
-        """Keep a letter. One kept twice, as its consumer ended before it could acknowledge, is told once."""
+        """Store a letter. A consumer that ends before it acknowledges stores one twice; `all` has it once."""
         await self._client.xadd(DEAD, {FIELD: serialized(letter)})
 
     async def all(self) -> list[DeadLetter]:
@@ -62,10 +63,24 @@ class DeadLetters:
             raise NotFound(f"{several} with '{letter_id}'; `slmfleet dead list` names them all")
         return letters[0]
 
-    async def replay(self, letter: DeadLetter, publish: Publish, ledger: Ledger) -> None:
-        """Publish the event as it came, with its attempts forgotten, and then remove the letter.
+    async def newest(self) -> bytes:
+        """The stream position of the newest letter, for `find`; before the first when there is none."""
+        last: Any = await self._client.xrevrange(DEAD, count=1)
+        return bytes(last[0][0]) if last else b"0-0"
 
-        Broken off in between it can be done again: an event that was answered gets the same answer.
+    async def find(self, source: str, event_id: str, after: bytes) -> DeadLetter | None:
+        """The first letter after position `after` about the event of that source and id, or None."""
+        about = EventReference(source=source, id=event_id)
+        async for _, letter in self._entries(after):
+            if letter.died.event == about:
+                return letter
+        return None
+
+    async def replay(self, letter: DeadLetter, publish: Publish, ledger: Ledger) -> None:
+        """Publish the event as it came, with its attempts counted from 0, and then remove the letter.
+
+        Safe to repeat when interrupted: an event that was answered gets the same answer. Raises EventFault
+        for an event that would only die again.
         """
         raw = letter.died.raw()
         try:
@@ -73,26 +88,27 @@ class DeadLetters:
             check_data(event)
         except EventFault as fault:
             raise EventFault(fault.reason, f"{letter.id} would only die again: {fault}") from None
-        await ledger.forget(key_of(event))
+        await ledger.reset_attempts(key_of(event))
         await publish(letter.died.stream, event)
         await self.remove(letter.id)
 
     async def remove(self, letter_id: str) -> None:
-        """Remove the letter, as often as it is kept."""
-        places = [place async for place, letter in self._entries() if letter.id == letter_id]
-        if places:
-            await self._client.xdel(DEAD, *places)
+        """Remove the letter, and its duplicates."""
+        positions = [position async for position, letter in self._entries() if letter.id == letter_id]
+        if positions:
+            await self._client.xdel(DEAD, *positions)
 
-    async def _entries(self) -> AsyncIterator[tuple[bytes, DeadLetter]]:
-        start = b"-"
+    async def _entries(self, after: bytes = b"0-0") -> AsyncIterator[tuple[bytes, DeadLetter]]:
+        """Each entry after position `after` with its own position, oldest first, read in pages."""
         while True:
+            start = b"(" + after
             page: Any = await self._client.xrange(DEAD, min=start, count=_PAGE)
             if not page:
                 return
-            for place, fields in page:
+            for position, fields in page:
                 event = read_event(fields.get(FIELD.encode(), b""), DEAD)
-                yield place, _letter(event)
-            start = b"(" + page[-1][0]
+                yield position, _letter(event)
+            after = page[-1][0]
 
 
 def _letter(event: CloudEvent) -> DeadLetter:

@@ -1,4 +1,4 @@
-"""For brokers that deliver one event at a time: those that come together are handled together."""
+"""For brokers that deliver one event at a time: puts deliveries that arrive together into one batch."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ log = logging.getLogger(__name__)
 
 
 class Rebatcher:
-    """Hands single deliveries to `handle_all`, at most `cap` at once.
+    """Hands single deliveries to `handle_all` in batches of at most `max_batch`.
 
-    What is not done with is kept for `retry_s` before it is given back, so that it does not come round at
-    once and without end.
+    A delivery that was not handled is returned to the broker after `retry_s`, since most brokers deliver it
+    again at once.
     """
 
-    def __init__(self, handle_all: HandleAll, cap: int, retry_s: float) -> None:
+    def __init__(self, handle_all: HandleAll, max_batch: int, retry_s: float) -> None:
         self._retry_s = retry_s
 
         async def call(deliveries: list[Delivery]) -> list[bool]:
             return await handle_all(deliveries)
 
-        # The broker's own limit of unacknowledged events is what bounds those that wait.
-        self._collector: MicroBatcher[Delivery, bool] = MicroBatcher(call, cap, max_waiting=1_000_000)
+        # Unbounded here: the broker's limit of unacknowledged events bounds what waits.
+        self._batcher: MicroBatcher[Delivery, bool] = MicroBatcher(call, max_batch, max_waiting=1_000_000)
 
     async def handle(
-        self, delivery: Delivery, ack: Callable[[], Awaitable[None]], give_back: Callable[[], Awaitable[None]]
+        self, delivery: Delivery, ack: Callable[[], Awaitable[None]], nack: Callable[[], Awaitable[None]]
     ) -> None:
-        """Handle one delivery, then `ack` it, or `give_back`."""
+        """Handle one delivery, then call `ack`, or `nack` when it was not handled or handling it failed."""
         try:
-            done = await self._collector.read(delivery)
-        except Exception as error:  # noqa: BLE001 - it goes back to the broker, which delivers it again
-            log.warning("an event could not be handled and is given back: %s", error)
-            done = False
-        if done:
+            handled = await self._batcher.read(delivery)
+        except Exception as error:  # noqa: BLE001 - the broker delivers it again
+            log.warning("an event could not be handled and is requeued: %s", error)
+            handled = False
+        if handled:
             await ack()
             return
         await asyncio.sleep(self._retry_s)
-        await give_back()
+        await nack()

@@ -220,7 +220,7 @@ class Gateway:
         }
         if self._settings.log_queries:
             told["text"] = body.text
-        log.info("answered", extra={"told": told})
+        log.info("answered", extra={"fields": told})
 
     def _require_key(self, request: Received) -> None:
         if self._check_key is None:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from slmfleet.models.errors import NotFound
-from slmfleet.models.fleet.config import Fleet, load_fleet
+from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.services.pipeline.assembly import ModelFacts
 from slmfleet.services.pipeline.dispatch import SpecialistModel
 from slmfleet.services.pipeline.guarded_model import RouterModel

@@ -198,7 +198,7 @@ def _named(reading: Reading, name: str, intent: Intent) -> list[str]:
     own = dict.fromkeys(slot.value for slot in reading.slots if slot.name == name)
     required = intent.record_use == "required"
     inherited_slots = dict.fromkeys(
-        one.value for one in reading.inherited_slots if one.name == name and (one.meant or required)
+        one.value for one in reading.inherited_slots if one.name == name and (one.explicit or required)
     )
     return list(own or inherited_slots)
 

@@ -1,1 +1,1 @@
-"""The retailer's orders, customers and products, and the sentences that state them."""
+"""The retailer's orders, customers and products, and their facts in words."""

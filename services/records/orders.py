@@ -1,7 +1,7 @@
-"""Orders, customers and products as the records give them: plain frozen values, and how a row becomes one.
+"""Orders, customers and products: frozen dataclasses, and functions that parse them from rows.
 
-A row is the mapping of a line of the seed's orders.jsonl, customers.jsonl or products.jsonl, and, with dates
-as `date`, what services/records/store.py reads from its tables. Amounts are dollars, exact to the cent.
+A row is a line of the seed's orders.jsonl, customers.jsonl or products.jsonl as a mapping, or the same read
+by services/records/store.py from its tables, with dates as `date`. Amounts are dollars, exact to the cent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 PaymentKind = Literal["credit_card", "paypal", "gift_card"]
 _PAYMENT_KINDS = ("credit_card", "paypal", "gift_card")
 
-#: Dates of an order besides the day it was placed; which are known depends on how far it has come.
+#: Dates of an order besides `placed_on`; which are set depends on its status.
 DATES = ("ships_by", "shipped_on", "expected_on", "delivered_on", "cancelled_on", "requested_on")
 
 
@@ -33,7 +33,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class PaymentMethod:
-    """A way of paying. `brand` and `last_four` are a credit card's, `balance` (dollars) a gift card's."""
+    """A payment method. `brand` and `last_four` are of a credit card, `balance` (dollars) of a gift card."""
 
     id: str
     kind: PaymentKind
@@ -44,7 +44,7 @@ class PaymentMethod:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """Money that went to the shop, or back. `method` is None when the customer no longer has it."""
+    """A payment or refund in dollars. `method` is None when the customer has deleted it."""
 
     kind: Literal["payment", "refund"]
     amount: Decimal
@@ -53,7 +53,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One piece of an order, and the options it was ordered with, in the shop's order."""
+    """An item of an order, with its (name, value) options in the shop's order."""
 
     item_id: str
     name: str
@@ -63,10 +63,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One customer's order. A date that has not come, or that nobody recorded, is None.
+    """A customer's order. A date that is in the future, or was never recorded, is None.
 
-    `return_item_ids` and `refund_method` say what a requested return is of and where its refund goes; when
-    empty it is the whole order, refunded to the method that paid.
+    `return_item_ids` and `refund_method`: items of a requested return and where its refund goes; when empty
+    it is the whole order, refunded to the method that paid.
     """
 
     order_id: str
@@ -90,8 +90,8 @@ class Order:
     def total(self) -> Decimal:
         """Dollars paid for the order.
 
-        With several payments it is what is left of them after refunds; when all of it went back, the price of
-        the items, because a changed payment method makes the payments alone count double.
+        With several payments it is their sum less refunds; when all was refunded, the price of the items,
+        because a changed payment method makes the payments alone count twice.
         """
         paid = [payment.amount for payment in self.payments if payment.kind == "payment"]
         if len(paid) == 1:
@@ -102,14 +102,14 @@ class Order:
 
     @property
     def paid_with(self) -> PaymentMethod | None:
-        """The payment method that bears most of the order, or paid last when all was refunded."""
-        held: dict[PaymentMethod, Decimal] = {}
+        """The payment method with the largest net payment, or the last that paid when all was refunded."""
+        net: dict[PaymentMethod, Decimal] = {}
         for payment in self.payments:
             if payment.method is not None:
                 sign = 1 if payment.kind == "payment" else -1
-                held[payment.method] = held.get(payment.method, Decimal(0)) + sign * payment.amount
-        most = max(held, key=lambda method: held[method], default=None)
-        if most is not None and held[most] > 0:
+                net[payment.method] = net.get(payment.method, Decimal(0)) + sign * payment.amount
+        most = max(net, key=lambda method: net[method], default=None)
+        if most is not None and net[most] > 0:
             return most
         paid = [payment.method for payment in self.payments if payment.kind == "payment"]
         return paid[-1] if paid else None
@@ -117,7 +117,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A customer and how many orders they ever placed."""
+    """A customer, and how many orders they have placed."""
 
     customer_id: str
     first_name: str
@@ -130,7 +130,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A product in one choice of its options. `price` in dollars."""
+    """A product with one combination of options. `price` in dollars."""
 
     item_id: str
     price: Decimal
@@ -140,7 +140,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A product of the catalogue in all its variants."""
+    """A product of the catalogue with its variants."""
 
     product_id: str
     name: str

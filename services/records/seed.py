@@ -1,7 +1,7 @@
-"""The seed of the records: a folder with orders.jsonl, customers.jsonl and products.jsonl, one row a line.
+"""The seed of the records: a folder with orders.jsonl, customers.jsonl and products.jsonl, a row a line.
 
-Every line is turned into an order, customer or product before any is stored, so that a wrong one is found
-when the shop is opened and not in front of a customer.
+Every line is parsed into an order, customer or product before any is stored, so that a wrong one is found
+when the records are opened and not when a customer asks.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, Final
 from slmfleet.models.errors import Fault, FleetFault
 from slmfleet.services.records.orders import DATES, customer_from, order_from, product_from
 
-#: Changes when the tables do, so that those of an older form are filled anew.
-_FORM: Final = b"1"
+#: Raised when the tables change, so that those of an older format are filled again.
+_FORMAT: Final = b"1"
 _FILES: Final = ("orders.jsonl", "customers.jsonl", "products.jsonl")
 
 Row = dict[str, Any]
@@ -32,9 +32,9 @@ class Seed:
     files: dict[str, bytes]
 
     def digest(self) -> str:
-        """SHA-256 of all files and the form of the tables, in hexadecimal digits."""
+        """SHA-256 of all files and the format of the tables, in hexadecimal digits."""
         parts = [hashlib.sha256(self.files[name]).digest() for name in _FILES]
-        return hashlib.sha256(b"".join([_FORM, *parts])).hexdigest()
+        return hashlib.sha256(b"".join([_FORMAT, *parts])).hexdigest()
 
     def rows(self) -> dict[str, list[Row]]:
         """Name of a table -> its rows, with keys and dates added. Raises FleetFault with every wrong line."""
@@ -75,12 +75,12 @@ def read_seed(folder: Path) -> Seed:
 
 
 def order_key(order_id: str) -> str:
-    """What tells order numbers apart: `#w2611340` and `W2611340` are the same."""
+    """The normalised order number: `#w2611340` and `W2611340` have the same key."""
     return order_id.replace("#", "").strip().upper()
 
 
 def name_key(name: str) -> str:
-    """What tells product names apart: neither case nor spacing does."""
+    """The normalised product name: names that differ in case or spacing have the same key."""
     return " ".join(name.lower().split())
 
 

@@ -1,7 +1,7 @@
-"""The retailer's orders, customers and products in a database: SQLite by default, any SQLAlchemy URL.
+"""The records in a database: orders, customers and products, in SQLite by default or at any SQLAlchemy URL.
 
-Everything read of an order or customer is read under that customer's id, in the statement itself, so another
-customer's order cannot come back from here whatever the caller does.
+Every statement on orders and customers filters by the customer's id, so that no caller can read another
+customer's order.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ _PRODUCTS: Final = sa.Table(
     sa.Column("product_id", sa.String(64), nullable=False),
     sa.Column("variants", sa.JSON, nullable=False),
 )
-#: One row: the digest of the seed that these tables were filled from, empty before that.
+#: One row: the digest of the seed that the tables were filled from; empty before that.
 _SEED: Final = sa.Table(
     "seed", _METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("digest", sa.String(64))
 )
 
-# Built once: SQLAlchemy then finds their compiled form by identity of structure.
+# Built once, so that SQLAlchemy caches their compiled form.
 _OF_CUSTOMER: Final = (
     sa.select(_ORDERS, _CUSTOMERS.c.payment_methods)
     .join_from(_ORDERS, _CUSTOMERS, _ORDERS.c.user_id == _CUSTOMERS.c.user_id, isouter=True)
@@ -91,18 +91,17 @@ _ONE_CUSTOMER: Final = sa.select(_CUSTOMERS, _ORDER_COUNT.label("order_count")).
 _NAMED_PRODUCTS: Final = sa.select(_PRODUCTS).where(
     _PRODUCTS.c.name_key.in_(sa.bindparam("keys", expanding=True))
 )
-_PRODUCT_NAMES: Final = sa.select(_PRODUCTS.c.name).order_by(_PRODUCTS.c.name)
 _DIGEST: Final = sa.select(_SEED.c.digest).where(_SEED.c.id == 1)
 
 
 class Records:
-    """What is known of orders, customers and products. Safe to share between threads.
+    """Reads orders, customers and products. Safe to share between threads.
 
     Every method raises sqlalchemy.exc.SQLAlchemyError when the database cannot be read.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
-        # Single reads need no transaction: without one, no BEGIN and ROLLBACK travel with each.
+        # Single reads need no transaction, and without one no BEGIN and ROLLBACK are sent.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def order(self, customer_id: str, order_id: str) -> Order | None:
@@ -135,10 +134,6 @@ class Records:
         found = {row["name_key"]: row for row in rows}
         return next((product_from(found[key]) for key in keys if key in found), None)
 
-    def product_names(self) -> tuple[str, ...]:
-        """The names of the catalogue's products, by letter."""
-        return tuple(row["name"] for row in self._read(_PRODUCT_NAMES, {}))
-
     def close(self) -> None:
         """Close every connection; the records cannot be read afterwards."""
         self._engine.dispose()
@@ -150,7 +145,7 @@ class Records:
 
 
 def _product_keys(name: str) -> list[str]:
-    """The name as written, then what it may be the plural, or the singular, of."""
+    """Keys of the name as written, then of its possible singulars and its plural."""
     key = name_key(name)
     endings = (("ies", "y"), ("ves", "f"), ("es", ""), ("s", ""), ("", "s"))
     return [key, *(key.removesuffix(end) + start for end, start in endings if key and key.endswith(end))]
@@ -162,11 +157,11 @@ def _storable(key: str) -> bool:
 
 
 def open_records(url: str, seed: Path | None) -> Records:
-    """The records at SQLAlchemy `url`, their tables created, and filled from `seed` where they were not yet.
+    """The records at SQLAlchemy `url`; creates the tables, and fills them from `seed` where needed.
 
     `seed` is a folder with orders.jsonl, customers.jsonl and products.jsonl. When its content has changed
-    since, the tables are filled anew: what others wrote to them is lost. Tables that hold orders which did
-    not come from a seed are the retailer's own and are left as they are.
+    since, the tables are filled again, and what others wrote to them is lost. Tables with orders that did not
+    come from a seed are the retailer's own and are left unchanged.
 
     Raises SettingsFault when the database cannot be opened, FleetFault naming each wrong line of the seed.
     """
@@ -184,7 +179,7 @@ def open_records(url: str, seed: Path | None) -> Records:
             _prepare(engine, wanted)
         elif not _is_current(engine, path, wanted):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(path):
+            with _exclusive(path):
                 _prepare_file(engine, path, wanted)
     except (DBAPIError, sqlite3.Error, OSError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
@@ -210,16 +205,16 @@ def _engine(address: sa.URL) -> sa.Engine:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold other processes off the file at `path`. A lock of SQLite's own ends with its process."""
+def _exclusive(path: Path) -> Iterator[None]:
+    """Lock the file at `path` against other processes. The lock is SQLite's: it ends with its process."""
     with closing(sqlite3.connect(f"{path}.lock", timeout=_LOCK_WAIT_S, isolation_level=None)) as lock:
         lock.execute("BEGIN EXCLUSIVE")
         yield
 
 
 def _is_current(engine: sa.Engine, path: Path, seed: Seed | None) -> bool:
-    held = _digest_of(engine) if path.exists() else None
-    return held is not None and (seed is None or held == seed.digest())
+    digest = _digest_of(engine) if path.exists() else None
+    return digest is not None and (seed is None or digest == seed.digest())
 
 
 def _digest_of(engine: sa.Engine) -> str | None:
@@ -230,13 +225,13 @@ def _digest_of(engine: sa.Engine) -> str | None:
 
 
 def _prepare_file(engine: sa.Engine, path: Path, seed: Seed | None) -> None:
-    """Bring the SQLite file at `path` up to date; whoever waited for the lock may find that done."""
+    """Fill the SQLite file at `path`, unless another process did while this one waited for the lock."""
     if _is_current(engine, path, seed):
         return
     if seed is None or (path.exists() and not _digest_of(engine)):
         _prepare(engine, seed)
         return
-    # Filled aside and moved into place: a reader sees the old records or the new, never half of them.
+    # Filled in a temporary file and renamed: a reader sees the old records or the new, never half of them.
     engine.dispose()
     with atomic_write(path) as fresh:
         filler = _engine(engine.url.set(database=str(fresh)))
@@ -247,16 +242,16 @@ def _prepare_file(engine: sa.Engine, path: Path, seed: Seed | None) -> None:
 
 
 def _prepare(engine: sa.Engine, seed: Seed | None) -> None:
-    """Create the tables and fill them, in one transaction that other processes wait for."""
+    """Create the tables and fill them, in one transaction; other processes wait for its end."""
     _create_tables(engine)
     if seed is None:
         return
     with suppress(IntegrityError), engine.begin() as connection:
         connection.execute(_SEED.insert().values(id=1, digest=""))
     with engine.begin() as connection:
-        held = connection.execute(_DIGEST.with_for_update()).scalar_one()
-        someones_own = not held and connection.execute(sa.select(_ORDERS.c.order_key).limit(1)).first()
-        if held == seed.digest() or someones_own:
+        digest = connection.execute(_DIGEST.with_for_update()).scalar_one()
+        not_seeded = not digest and connection.execute(sa.select(_ORDERS.c.order_key).limit(1)).first()
+        if digest == seed.digest() or not_seeded:
             return
         for name, rows in seed.rows().items():
             table = _METADATA.tables[name]
@@ -273,7 +268,7 @@ def _create_tables(engine: sa.Engine, attempts: int = 3) -> None:
         try:
             _METADATA.create_all(engine)
         except DBAPIError:
-            # Another process may have created them between our look and ours: look again.
+            # Another process may have created them since SQLAlchemy checked: try again.
             if attempt == attempts:
                 raise
         else:

@@ -1,4 +1,4 @@
-"""What a reply may say of an order, customer or product: models/fleet/reply_facts.py, worded for people."""
+"""The facts of models/fleet/reply_facts.py about an order, customer or product, as text for a reply."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from slmfleet.services.records.orders import DATES, Address, Customer, Item, Ord
 REFUND_DAYS: Final = 7
 _LISTED_ITEMS: Final = 5
 
-# Not strftime's, which change with the process's locale.
+# Not strftime's, which depend on the process's locale.
 _MONTHS: Final = (
     "January",
     "February",
@@ -35,7 +35,7 @@ _STATUS_WORDS: Final = {
     "return_requested": "delivered, with a return requested",
     "exchange_requested": "delivered, with an exchange requested",
 }
-#: Values that say nothing without the option's name: `waterproof: yes`, `brightness: high`, `size: 10`.
+#: Values that need the option's name: `waterproof: yes`, `brightness: high`, `size: 10`.
 _NEEDS_NAME: Final = re.compile(r"yes|no|none|low|medium|high|\d+", re.IGNORECASE)
 _SIZES: Final = ("XXS", "XS", "S", "M", "L", "XL", "XXL", "small", "low", "medium", "large", "high")
 
@@ -93,7 +93,7 @@ def _spoken_item(item: Item) -> str:
 
 
 def business_days_after(start: date, days: int) -> date:
-    """The day `days` business days (Monday to Friday; holidays are not known here) after `start`."""
+    """The day `days` business days (Monday to Friday, holidays included) after `start`."""
     day = start
     while days > 0:
         day += timedelta(days=1)
@@ -102,10 +102,10 @@ def business_days_after(start: date, days: int) -> date:
 
 
 def order_situation(order: Order, today: date, return_window_days: int) -> str:
-    """The key of ORDER_FACTS that `order` is in on `today`.
+    """The key of ORDER_FACTS for the state of `order` on `today`.
 
-    `default` for a status that is not known here, and where a fact that the situation promises was never
-    recorded: a reply then says less, but nothing that is made up.
+    `default` for an unknown status, and where a fact of the situation was never recorded: a reply then states
+    less, but nothing invented.
     """
     situation = _recorded_situation(order, today, return_window_days)
     return situation if all(_known(order, fact) for fact in ORDER_FACTS[situation]) else "default"
@@ -166,7 +166,7 @@ def _refund_method(order: Order) -> PaymentMethod | None:
 
 
 def _refund_to(order: Order) -> str:
-    # "your" is part of the fact, because "goes to gift card" would be no English.
+    # "your" is part of the fact, because "goes to gift card" would not be English.
     method = _refund_method(order)
     return f"your {spoken_method(method)}" if method is not None else "your original payment method"
 
@@ -197,7 +197,7 @@ _ORDER: Final[dict[str, Callable[[Order], str]]] = {
 
 
 def order_facts(order: Order, today: date, return_window_days: int) -> dict[str, str]:
-    """Exactly the facts that ORDER_FACTS promises of `order` in its situation on `today`.
+    """Name -> text of exactly the facts that ORDER_FACTS lists for the situation of `order` on `today`.
 
     `return_by` is the last day of the window. `refund_by` is the latest day: for a card or PayPal seven
     business days after the cancellation or request, for a gift card the day of the cancellation itself.
@@ -214,7 +214,7 @@ def order_facts(order: Order, today: date, return_window_days: int) -> dict[str,
 
 
 def customer_facts(customer: Customer, recent_orders: Sequence[Order]) -> dict[str, str]:
-    """Exactly CUSTOMER_FACTS. The balance is that of all the customer's gift cards together."""
+    """Name -> text of exactly CUSTOMER_FACTS. The balance is the sum of all the customer's gift cards."""
     methods = [spoken_method(method) for method in customer.payment_methods]
     cards = [method.balance for method in customer.payment_methods if method.kind == "gift_card"]
     facts = {
@@ -231,7 +231,7 @@ def customer_facts(customer: Customer, recent_orders: Sequence[Order]) -> dict[s
 
 
 def product_facts(product: Product) -> dict[str, str]:
-    """Exactly PRODUCT_FACTS. Prices and options are those that can be bought now; all when none can."""
+    """Name -> text of exactly PRODUCT_FACTS. Prices and options are of available variants, else of all."""
     available = [variant for variant in product.variants if variant.available]
     offered = available or product.variants
     options: dict[str, set[str]] = {}
@@ -251,7 +251,7 @@ def product_facts(product: Product) -> dict[str, str]:
 
 
 def _in_order(values: Iterable[str]) -> list[str]:
-    """Sizes from small to large, quantities by number, the rest by letter."""
+    """The values sorted: sizes from small to large, quantities by number, the rest alphabetically."""
 
     def rank(value: str) -> tuple[int, float, str]:
         if value in _SIZES:
@@ -265,9 +265,9 @@ def _in_order(values: Iterable[str]) -> list[str]:
 
 
 def situation_template(reply: Mapping[str, str], situation: str) -> str:
-    """The sentence of `reply` for `situation`: its own, else the wider situation's, else `default`.
+    """The template of `reply` for `situation`, else for the next wider situation, else `default`.
 
-    Raises KeyError when there is no default either.
+    Raises KeyError when there is none of them.
     """
     key: str | None = situation
     while key is not None:

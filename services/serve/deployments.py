@@ -26,7 +26,7 @@ from slmfleet.services.serve.hot_reload import Reloadable
 from slmfleet.services.settings import Settings
 from slmfleet.services.state.knowledge_reload import KnowledgeFollower
 from slmfleet.services.state.shared_state import SharedState
-from slmfleet.services.telemetry import logs, metrics, tracing
+from slmfleet.services.telemetry import logs, metrics, ray_export, tracing
 
 Result = TypeVar("Result")
 #: Far above what a read takes, far below what a customer waits.
@@ -188,7 +188,7 @@ def _observe(settings: Settings, process: str) -> None:
     tracing.start(settings.otlp_endpoint, f"slmfleet-{process}")
     metrics.record(settings.metrics)
     if settings.metrics:
-        metrics.bind_to_ray(settings.metrics_interval_s)
+        ray_export.bind_to_ray(settings.metrics_interval_s)
 
 
 def _tell_prices(settings: Settings) -> None:

@@ -21,8 +21,9 @@ from types import FrameType
 from pydantic import SecretStr
 
 from slmfleet.models.errors import BundleFault, ModelBroken, SettingsFault, Unreachable
+from slmfleet.services.embedded.configuration import Name
 from slmfleet.services.embedded.ports import free_ports
-from slmfleet.services.embedded.valkey import Name, embedded_valkeys
+from slmfleet.services.embedded.supervisor import embedded_valkeys
 from slmfleet.services.pipeline.assembly import FleetFactory
 from slmfleet.services.schemas import DomainBody, FleetBody, RouterBody
 from slmfleet.services.settings import Settings, set_ray_environment

@@ -1,4 +1,4 @@
-"""What the cache's server holds, and how it is told to forget: `slmfleet cache show` and `evict`."""
+"""What the cache's server holds, and eviction: `slmfleet cache show` and `evict`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from redis.asyncio import Redis
 
 from slmfleet.models.errors import NotFound
-from slmfleet.models.fleet.config import Fleet, load_fleet
+from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.services.settings import Settings
-from slmfleet.services.state.answer_cache import CacheEntry, text_key
+from slmfleet.services.state.cache_entry import CacheEntry, text_key
 from slmfleet.services.state.change_publisher import redis_url
 from slmfleet.services.state.redis_client import RedisClient
 from slmfleet.services.state.redis_keys import EVERYTHING, LEASE_S, RedisKeys
@@ -24,9 +25,9 @@ _PAGE: Final = 500
 
 
 class CacheContents(BaseModel):
-    """Domain -> entries, and hits since the server started; bytes of memory, and what it may take (0: all).
+    """`by_domain`: entries, `hits`: since the server started, both by domain; `memory_max_bytes` 0: no limit.
 
-    An answer of several domains counts for each; `-` are answers that quote no knowledge.
+    An answer of several domains counts for each; `-` counts answers that quote no knowledge.
     """
 
     retailer: str
@@ -40,13 +41,13 @@ class CacheContents(BaseModel):
 
 
 def show(settings: Settings) -> CacheContents:
-    """What the server holds now. Raises FleetFault, Unreachable."""
+    """What the server holds. Raises FleetFault, Unreachable."""
     fleet = load_fleet(settings.fleet_dir)
     return _with_server(settings, lambda client: _show(client, fleet))
 
 
 def evict(settings: Settings, domain: str | None = None, text: str | None = None) -> int:
-    """Have a domain's answers, those to a text, or all forgotten, by each replica too. Returns how many were.
+    """Evict a domain's answers, those to a text, or all, from each replica too. Returns how many there were.
 
     Raises NotFound for an unknown domain, FleetFault, Unreachable.
     """
@@ -56,8 +57,8 @@ def evict(settings: Settings, domain: str | None = None, text: str | None = None
     return _with_server(settings, lambda client: _evict(client, fleet, domain, text))
 
 
-def printed(contents: CacheContents) -> str:
-    """The contents for a terminal."""
+def render(contents: CacheContents) -> str:
+    """The contents as lines for a terminal."""
     of = f" of {contents.memory_max_bytes / 1e6:.0f} MB" if contents.memory_max_bytes else ""
     lines = [
         f"{contents.retailer}: {contents.entries} answers, {contents.entry_bytes / 1e3:.1f} kB of their own; "
@@ -73,11 +74,11 @@ def printed(contents: CacheContents) -> str:
 
 def _with_server(settings: Settings, command: Callable[[Redis], Awaitable[T]]) -> T:
     async def run() -> T:
-        link = RedisClient(redis_url(settings), timeout_s=5.0)
+        redis = RedisClient(redis_url(settings), timeout_s=5.0)
         try:
-            return await link.call(command)
+            return await redis.call(command)
         finally:
-            await link.close()
+            await redis.close()
 
     return asyncio.run(run())
 
@@ -95,7 +96,7 @@ async def _show(client: Redis, fleet: Fleet) -> CacheContents:
     return CacheContents(
         retailer=fleet.config.retailer,
         entries=entries,
-        replicas=len(await keys.replicas_heard(client)),
+        replicas=len(await keys.live_replicas(client)),
         by_domain=dict(by_domain),
         hits={name.decode(): int(count) for name, count in hits.items()},
         entry_bytes=entry_bytes,
@@ -106,18 +107,19 @@ async def _show(client: Redis, fleet: Fleet) -> CacheContents:
 
 async def _evict(client: Redis, fleet: Fleet, domain: str | None, text: str | None) -> int:
     keys = RedisKeys(fleet.config.retailer)
-    # First, so that what a replica keeps itself or is about to store holds no more. An eviction by text
-    # leaves what others ask on the server.
-    await keys.renew(client, *([] if text is not None else [domain] if domain else fleet.domains), EVERYTHING)
+    # First, so that entries that a replica holds or is about to store are void. An eviction by text leaves
+    # the other entries on the server valid.
+    domains = [] if text is not None else [domain] if domain else [*fleet.domains]
+    await keys.renew_tokens(client, *domains, EVERYTHING)
     wanted = None if text is None else text_key(text)
-    gone = [
+    evicted = [
         key
         async for key, packed in _entries(client, keys)
         if (domain is None or domain in orjson.loads(packed)["versions"])
         and (wanted is None or key.endswith(wanted.encode()))
     ]
-    count = int(await client.unlink(*gone)) if gone else 0
-    # Those that live have heard of it by then.
+    count = int(await client.unlink(*evicted)) if evicted else 0
+    # By then every live replica has had a heartbeat.
     await asyncio.sleep(LEASE_S)
     return count
 

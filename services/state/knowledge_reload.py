@@ -1,4 +1,4 @@
-"""The knowledge that this process answers from, kept level with what the retailer has written."""
+"""Hot reload of knowledge.md: the passages that a process answers from follow the retailer's files."""
 
 from __future__ import annotations
 
@@ -7,47 +7,48 @@ import logging
 from collections.abc import Mapping
 
 from slmfleet.models.errors import BundleFault, FleetFault
-from slmfleet.models.fleet.config import Domain, Fleet, reread
+from slmfleet.models.fleet.config import Domain, Fleet
+from slmfleet.models.fleet.loading import reread
 from slmfleet.services.pipeline.dispatch import Indexed
 
 log = logging.getLogger(__name__)
 
-#: What tells that a file was written anew: its time, its size, its inode.
+#: Changes when a file is written: modification time (ns), size (bytes), inode.
 _Stamp = tuple[int, int, int]
 
 
 class KnowledgeReloader:
-    """Domains of `fleet`, replaced in it one by one when their knowledge.md changes.
+    """Replaces the domains of `fleet` one by one when their knowledge.md changes, and indexes them.
 
-    `index` is what searches their passages. Blocking work runs in threads.
+    `index` searches their passages. Files are read in threads.
     """
 
     def __init__(self, fleet: Fleet, index: Indexed) -> None:
         self._fleet = fleet
         self._index = index
-        # Unknown at first: a file may have been written since the fleet was loaded.
+        # None at first: a file may have been written since the fleet was loaded.
         self._stamps: dict[str, _Stamp | None] = dict.fromkeys(fleet.domains)
         self._lock = asyncio.Lock()
-        #: Domain -> the token of the generation that is indexed here. Empty until the server was heard.
+        #: Domain -> the token of the generation indexed here. Empty until the server was asked.
         self.tokens: dict[str, str] = {}
-        #: Domain -> why its knowledge as it is now cannot be served; the last good one is.
+        #: Domain -> why its present file cannot be served; the last good one still is.
         self.faults: dict[str, str] = {}
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """The domains that are served."""
+        """The names of the domains."""
         return tuple(self._fleet.domains)
 
     def version(self, domain: str) -> str:
-        """What an answer from this domain's knowledge depends on: generation and content."""
+        """TOKEN:DIGEST of the domain's knowledge: its generation and its content."""
         return f"{self.tokens.get(domain, '')}:{self._fleet.domains[domain].knowledge_digest}"
 
     def is_current(self, tokens: Mapping[str, str]) -> bool:
-        """Whether every domain is indexed as of `tokens`."""
+        """Whether every domain is indexed as of `tokens` (domain -> token)."""
         return all(self.tokens.get(domain) == tokens.get(domain, "") for domain in self._fleet.domains)
 
     async def catch_up(self, tokens: Mapping[str, str]) -> None:
-        """Read anew each domain whose token is another one. It is served before this returns."""
+        """Read each domain again whose token differs; it is served before this returns."""
         async with self._lock:
             for domain in self._fleet.domains:
                 wanted = tokens.get(domain, "")
@@ -55,8 +56,8 @@ class KnowledgeReloader:
                     await asyncio.to_thread(self._read, domain)
                     self.tokens[domain] = wanted
 
-    async def look(self) -> None:
-        """Read anew each domain whose file was written since: for when nobody can tell of changes."""
+    async def check_files(self) -> None:
+        """Read each domain again whose file was written since: for when the server cannot be asked."""
         if all(_stamp(domain) == self._stamps[name] for name, domain in self._fleet.domains.items()):
             return
         async with self._lock:
@@ -66,7 +67,7 @@ class KnowledgeReloader:
 
     def _read(self, name: str) -> None:
         domain = self._fleet.domains[name]
-        # Before the file is read: what is written meanwhile is then found the next time.
+        # Before the file is read, so that a write in between is found the next time.
         self._stamps[name] = _stamp(domain)
         try:
             fresh = reread(self._fleet, name)
@@ -81,23 +82,26 @@ class KnowledgeReloader:
 
 
 class KnowledgeFollower:
-    """Keeps one domain's index level with what its askers quote from. Blocking, for one thread."""
+    """Reloads one domain in a specialist's process when its callers quote other knowledge.
+
+    Blocking; for one thread.
+    """
 
     def __init__(self, fleet: Fleet, name: str, index: Indexed) -> None:
         self._fleet = fleet
         self._name = name
         self._index = index
-        self._looked: tuple[str, _Stamp] | None = None
+        self._tried: tuple[str, _Stamp] | None = None
 
     def follow(self, digest: str) -> None:
-        """Read the knowledge anew when the asker's is another one, once until either is yet another."""
+        """Read the file again unless the caller's `digest` is served; once for each digest and file."""
         domain = self._fleet.domains[self._name]
         if digest in ("", domain.knowledge_digest):
             return
-        looked = digest, _stamp(domain)
-        if looked == self._looked:
+        attempt = digest, _stamp(domain)
+        if attempt == self._tried:
             return
-        self._looked = looked
+        self._tried = attempt
         try:
             fresh = reread(self._fleet, self._name)
             self._index.reindex(fresh)
@@ -109,7 +113,7 @@ class KnowledgeFollower:
 
 def _stamp(domain: Domain) -> _Stamp:
     try:
-        told = domain.knowledge_path.stat()
+        status = domain.knowledge_path.stat()
     except OSError:
         return (0, 0, 0)
-    return (told.st_mtime_ns, told.st_size, told.st_ino)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)

@@ -1,7 +1,7 @@
-"""The one connection of a process to the cache's server, which may be gone at any time.
+"""A Redis client behind a circuit breaker: a query must never wait for a server that is down.
 
-A query must never wait for a server that is down: time-outs are short, no query tries twice, and after a
-failure nothing is tried at all until the server has answered again to `probe`, which runs behind the scenes.
+Time-outs are short and no query retries. The first failure opens the circuit: every `call` then fails at
+once, without a connection, until a `probe` (the heartbeat's) gets an answer and closes it again.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 
 
 class RedisClient:
-    """A client behind a breaker. `failures` counts what failed and what was not tried since."""
+    """A client behind a circuit breaker. `is_open`: the server is taken to be away."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
-        """Connects later, when it is first used. Raises Unreachable for a URL that cannot be one."""
+        """Connects at the first command. Raises Unreachable for a URL that cannot be one."""
         try:
             self.client: Redis = Redis.from_url(
                 url,
@@ -35,40 +35,39 @@ class RedisClient:
             )
         except ValueError as error:
             raise Unreachable(f"the URL of the cache's server cannot be used: {error}") from None
-        self.open = False
-        self.failures = 0
+        self.is_open = False
 
     async def call(self, command: Callable[[Redis], Awaitable[T]]) -> T:
-        """What `command` returns. Raises Unreachable, at once while the breaker is open."""
-        if self.open:
-            self.failures += 1
+        """What `command` returns. Raises Unreachable, at once while the circuit is open."""
+        if self.is_open:
             raise Unreachable("the cache's server cannot be reached")
         try:
             return await command(self.client)
         except (RedisError, OSError) as error:
-            self.failures += 1
-            self.open = True
-            log.warning("the cache's server cannot be reached, each replica uses its own: %s", error)
+            self._trip(error)
             raise Unreachable("the cache's server cannot be reached") from error
 
     async def probe(self, command: Callable[[Redis], Awaitable[T]]) -> T:
-        """As `call`, but also tried while the breaker is open, which it closes. Raises Unreachable."""
+        """As `call`, but also tried while the circuit is open; success closes it. Raises Unreachable."""
         try:
             try:
                 answer = await command(self.client)
             except ConnectionError:
-                # Perhaps of a connection that a server had which was started again since.
+                # Perhaps a pooled connection to a server that was restarted since.
                 await self.client.connection_pool.disconnect(inuse_connections=False)
                 answer = await command(self.client)
         except (RedisError, OSError) as error:
-            if not self.open:
-                log.warning("the cache's server cannot be reached, each replica uses its own: %s", error)
-            self.open = True
+            self._trip(error)
             raise Unreachable("the cache's server cannot be reached") from error
-        if self.open:
+        if self.is_open:
             log.warning("the cache's server answers again")
-        self.open = False
+        self.is_open = False
         return answer
+
+    def _trip(self, error: Exception) -> None:
+        if not self.is_open:
+            log.warning("the cache's server cannot be reached, each replica uses its own: %s", error)
+        self.is_open = True
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,4 +1,4 @@
-"""Sessions that all replicas share, in the cache's server; each replica's own while that is gone."""
+"""Sessions shared by all replicas on the cache's server; each replica's own while that is away."""
 
 from __future__ import annotations
 
@@ -17,28 +17,31 @@ from slmfleet.services.state.redis_keys import RedisKeys
 
 
 class RedisSessions:
-    """`Sessions` for several replicas. The server sees neither a customer's name nor the session's id."""
+    """`Sessions` of several replicas. Keys are digests: the server sees neither customer nor session id.
 
-    def __init__(self, link: RedisClient, keys: RedisKeys, ttl_s: float, here: InMemorySessions) -> None:
-        self._link = link
+    Every turn is also in `local`, which answers while the server is away.
+    """
+
+    def __init__(self, redis: RedisClient, keys: RedisKeys, ttl_s: float, local: InMemorySessions) -> None:
+        self._redis = redis
         self._keys = keys
         self._ttl_ms = max(1, int(ttl_s * 1e3))
-        self._here = here
+        self._local = local
 
     async def turns(self, customer: str | None, session_id: str) -> tuple[Turn, ...]:
-        """The last turns of the session, oldest first; none when it is new, or too old."""
+        """The last turns of the session, oldest first; empty when it is new or has expired."""
         key = self._key(customer, session_id)
         try:
-            said = await self._link.call(lambda client: _turns(client, key))
+            stored = await self._redis.call(lambda client: _turns(client, key))
         except Unreachable:
-            said = []
-        # Without the server's, those that this replica heard itself are better than none.
-        return tuple(filter(None, map(_read, said))) or await self._here.turns(customer, session_id)
+            stored = []
+        # Without the server's turns, those that this replica saw itself are better than none.
+        return tuple(filter(None, map(_turn, stored))) or await self._local.turns(customer, session_id)
 
     async def remember(self, customer: str | None, session_id: str, turn: Turn) -> None:
         """Add a turn to the session."""
         key = self._key(customer, session_id)
-        await self._here.remember(customer, session_id, turn)
+        await self._local.remember(customer, session_id, turn)
 
         async def push(client: Redis) -> None:
             pipe = client.pipeline(transaction=True)
@@ -48,19 +51,19 @@ class RedisSessions:
             await pipe.execute()
 
         try:
-            await self._link.call(push)
+            await self._redis.call(push)
         except Unreachable:
             return
 
     def _key(self, customer: str | None, session_id: str) -> str:
-        said = orjson.dumps([customer or "", session_id])
-        return self._keys.session(hashlib.sha256(said).hexdigest()[:32])
+        identity = orjson.dumps([customer or "", session_id])
+        return self._keys.session(hashlib.sha256(identity).hexdigest()[:32])
 
 
-def _read(said: bytes) -> Turn | None:
-    """The turn, or None where a version that this one does not understand wrote it: it is as if forgotten."""
+def _turn(stored: bytes) -> Turn | None:
+    """The stored turn; None when another version of slmfleet wrote it in a format not known here."""
     try:
-        return Turn.from_json(orjson.loads(said))
+        return Turn.from_json(orjson.loads(stored))
     except (KeyError, TypeError, ValueError):
         return None
 

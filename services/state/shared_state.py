@@ -1,11 +1,12 @@
-"""What a serving process shares with its replicas: cache, sessions, and the word of what has changed.
+"""What the replicas of a fleet share: the answer cache, the sessions, and which knowledge is current.
 
-It outlives a reload of the fleet. Without a server, or while that is gone, each replica has its own.
+It outlives a reload of the fleet. Without a server, or while that is away, each replica has its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from slmfleet.models.fleet.config import Fleet
@@ -13,7 +14,8 @@ from slmfleet.services.pipeline.dispatch import Indexed
 from slmfleet.services.pipeline.pipeline import Cache
 from slmfleet.services.pipeline.sessions import InMemorySessions, Sessions
 from slmfleet.services.settings import Settings
-from slmfleet.services.state.answer_cache import AnswerCache, CacheCounts, InMemoryAnswers
+from slmfleet.services.state.answer_cache import AnswerCache
+from slmfleet.services.state.in_memory_answers import InMemoryAnswers
 from slmfleet.services.state.knowledge_reload import KnowledgeReloader
 from slmfleet.services.state.redis_client import RedisClient
 from slmfleet.services.state.redis_keys import RedisKeys
@@ -22,78 +24,85 @@ from slmfleet.services.state.replica_heartbeat import ReplicaHeartbeat
 
 
 class SharedState:
-    """`Shared` for `load_pipeline`. `counts` is what came of each query, for metrics."""
+    """The `StateProvider` of a serving process, over the Redis of its settings or in memory."""
 
     def __init__(self, settings: Settings) -> None:
         """Connects later. Raises Unreachable for a URL that cannot be one."""
         self._settings = settings
         url = settings.redis_url
-        self.link = None if url is None else RedisClient(url.get_secret_value(), settings.redis_timeout_s)
-        self.counts = CacheCounts()
-        self.here = InMemoryAnswers(settings.cache_entries_max)
-        self._sessions_here = InMemorySessions(settings.session_ttl_s, settings.sessions_max)
+        self.redis = None if url is None else RedisClient(url.get_secret_value(), settings.redis_timeout_s)
+        self.local_answers = InMemoryAnswers(settings.cache_entries_max)
+        self._local_sessions = InMemorySessions(settings.session_ttl_s, settings.sessions_max)
+        self._unreported_hits: Counter[str] = Counter()
         self._knowledge: KnowledgeReloader | None = None
-        self._replica: ReplicaHeartbeat | None = None
+        self._heartbeat: ReplicaHeartbeat | None = None
 
     def sessions(self, fleet: Fleet) -> Sessions:
         """The sessions of the fleet's customers."""
-        if self.link is None:
-            return self._sessions_here
+        if self.redis is None:
+            return self._local_sessions
         keys = RedisKeys(fleet.config.retailer)
-        return RedisSessions(self.link, keys, self._settings.session_ttl_s, self._sessions_here)
+        return RedisSessions(self.redis, keys, self._settings.session_ttl_s, self._local_sessions)
 
     def cache(self, fleet: Fleet, index: Indexed, models: Callable[[], Mapping[str, str] | None]) -> Cache:
-        """The cache of a fleet that is loaded, which takes the place of the one before it."""
+        """The cache of a loaded fleet, which replaces the one before it.
+
+        `index` searches the passages; `models`: name -> version, None while that is not known.
+        """
         knowledge = self._knowledge = KnowledgeReloader(fleet, index)
-        if self.link is not None and self._replica is None:
-            keys = RedisKeys(fleet.config.retailer)
-            self._replica = ReplicaHeartbeat(self.link, keys, self._of_now, self.here, self.counts)
-        replica = self._replica
-        settings = self._settings
+        if self.redis is not None and self._heartbeat is None:
+            self._heartbeat = ReplicaHeartbeat(
+                self.redis,
+                RedisKeys(fleet.config.retailer),
+                self._current_knowledge,
+                self.local_answers,
+                self._unreported_hits,
+            )
+        heartbeat = self._heartbeat
         return AnswerCache(
-            fleet,
-            knowledge,
-            models,
-            self.here,
-            self.link,
-            self.counts,
-            settings.cache_ttl_s,
-            settings.core_watts,
-            lambda: replica is not None and replica.has_lease(knowledge),
+            fleet=fleet,
+            knowledge=knowledge,
+            models=models,
+            local=self.local_answers,
+            redis=self.redis,
+            unreported_hits=self._unreported_hits,
+            ttl_s=self._settings.cache_ttl_s,
+            core_watts=self._settings.core_watts,
+            has_lease=lambda: heartbeat is not None and heartbeat.has_lease(knowledge),
         )
 
-    async def beat(self) -> None:
-        """Hear of what has changed now, instead of at the next beat. Raises Unreachable."""
-        if self._replica is not None:
-            await self._replica.beat()
+    async def heartbeat(self) -> None:
+        """Send a heartbeat now instead of at the next interval. Raises Unreachable."""
+        if self._heartbeat is not None:
+            await self._heartbeat.send()
 
     def start(self) -> None:
-        """Take part from now on, in the running loop."""
-        if self._replica is not None:
-            self._replica.start()
+        """Send heartbeats from now on, in the running loop."""
+        if self._heartbeat is not None:
+            self._heartbeat.start()
 
     async def stop(self) -> None:
-        """Take part no more, once what was computed is kept."""
-        await self.kept()
-        if self._replica is not None:
-            await self._replica.stop()
-        if self.link is not None:
-            await self.link.close()
+        """Finish what is being stored, end the heartbeat and close the connections."""
+        await self.flush()
+        if self._heartbeat is not None:
+            await self._heartbeat.stop()
+        if self.redis is not None:
+            await self.redis.close()
 
-    async def kept(self) -> None:
-        """Wait until nothing is being stored."""
-        await asyncio.gather(*self.here.background)
+    async def flush(self) -> None:
+        """Wait until no answer is being stored."""
+        await asyncio.gather(*self.local_answers.background)
 
     def told(self) -> dict[str, str]:
-        """What an operator should know, for /readyz: a subject to `ok` or what is wrong with it."""
-        told = {}
-        if self.link is not None:
-            gone = "cannot be reached: each replica has a cache and sessions of its own"
-            told["redis"] = gone if self.link.open else "ok"
+        """The checks of /readyz: `redis` and `knowledge` to `ok` or what is wrong with them."""
+        checks = {}
+        if self.redis is not None:
+            away = "cannot be reached: each replica has a cache and sessions of its own"
+            checks["redis"] = away if self.redis.is_open else "ok"
         if self._knowledge is not None and self._knowledge.faults:
-            told["knowledge"] = "; ".join(self._knowledge.faults.values())
-        return told
+            checks["knowledge"] = "; ".join(self._knowledge.faults.values())
+        return checks
 
-    def _of_now(self) -> KnowledgeReloader:
+    def _current_knowledge(self) -> KnowledgeReloader:
         assert self._knowledge is not None
         return self._knowledge

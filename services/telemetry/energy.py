@@ -1,7 +1,7 @@
-"""Joules of a query: from the processor's own meter where it can be read, otherwise estimated from CPU time.
+"""Energy of a query in joules: from the processor's meter (RAPL), else estimated from CPU time.
 
-RAPL counts what whole processor packages draw, idle power included. Its joules since the last look are shared
-among all CPU time that the machine spent since, so that a query pays for its part of what was drawn.
+RAPL counts the energy of whole processor packages, idle power included. The joules since the last reading are
+divided by all CPU time that the machine spent since, so that a query is charged for its share.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 Source = Literal["estimated", "rapl"]
-#: The meter counts in steps of a millisecond; a look takes several files.
-_LOOK_EVERY_S = 1.0
+#: The meter is updated every millisecond; a reading opens several files.
+_READ_EVERY_S = 1.0
 
 
 class EnergyMeter:
-    """Turns CPU seconds into joules. `core_watts` is what a busy core is taken to draw without a meter."""
+    """Converts CPU seconds into joules. `core_watts`: assumed power of a busy core without a meter."""
 
     def __init__(
         self,
@@ -32,19 +32,19 @@ class EnergyMeter:
         self._watts = core_watts
         self._source: Source = "estimated"
         self._packages = [folder for folder in sorted(powercap.glob("intel-rapl:*")) if _is_package(folder)]
-        self._seen = self._look()
-        self._next = now() + _LOOK_EVERY_S
+        self._last = self._read()
+        self._next = now() + _READ_EVERY_S
 
     def joules(self, cpu_s: float) -> tuple[float, Source]:
-        """The energy of `cpu_s` seconds of one core, and how it is known."""
-        if self._seen is not None and self._now() >= self._next:
-            self._next = self._now() + _LOOK_EVERY_S
+        """The joules of `cpu_s` CPU seconds, and whether they are estimated or from the meter."""
+        if self._last is not None and self._now() >= self._next:
+            self._next = self._now() + _READ_EVERY_S
             self._update()
         return cpu_s * self._watts, self._source
 
     def _update(self) -> None:
-        before, now = self._seen, self._look()
-        self._seen = now
+        before, now = self._last, self._read()
+        self._last = now
         if before is None or now is None:
             self._source = "estimated"
             return
@@ -55,7 +55,7 @@ class EnergyMeter:
         if busy_s > 0 and drawn > 0:
             self._watts, self._source = drawn / 1e6 / busy_s, "rapl"
 
-    def _look(self) -> tuple[list[int], float, list[int]] | None:
+    def _read(self) -> tuple[list[int], float, list[int]] | None:
         """Microjoules of each package, busy CPU seconds of the machine, where each package's count wraps."""
         if not self._packages:
             return None
@@ -63,7 +63,7 @@ class EnergyMeter:
             counts = [_number(folder / "energy_uj") for folder in self._packages]
             limits = [_number(folder / "max_energy_range_uj") for folder in self._packages]
             fields = [int(field) for field in self._stat.read_text("ascii").split("\n", 1)[0].split()[1:9]]
-        except (OSError, ValueError):  # root's alone on many systems
+        except (OSError, ValueError):  # only root may read it on many systems
             return None
         user, nice, system, _idle, _iowait, irq, softirq, steal = fields
         return counts, (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK"), limits

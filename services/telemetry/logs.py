@@ -1,7 +1,7 @@
-"""One JSON object a line, with the request's id, and nothing in it that names a customer.
+"""Logs as one JSON object a line, with the request's id and nothing that identifies a customer.
 
-E-mail addresses, card numbers, order numbers and the like are masked in every message and traceback, whoever
-logs it. What customers write is only logged under SLMFLEET_LOG_QUERIES, and masked then too.
+E-mail addresses, card numbers, order numbers and the like are masked in every message and traceback, whatever
+logs them. Customers' words are logged only under SLMFLEET_LOG_QUERIES, and are masked as well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final
 
-#: The request that is being answered in this context.
+#: The id of the request that is being answered in this context.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _EMAIL: Final = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
@@ -22,19 +22,19 @@ _EMAIL: Final = re.compile(r"[^\s@<>\"'(),;:]+@[^\s@<>\"'(),;:]+")
 _GROUPED: Final = re.compile(r"(?<![\w])\+?\(?\d(?:[ .()/-]{0,2}\d){6,}(?!\d)")
 #: A word with four digits or more in a row: an order, a customer, a postcode.
 _NUMBER: Final = re.compile(r"(?<![\w-])#?[\w-]*\d{4,}[\w-]*")
-#: What is made of digits and is nobody's: request ids and digests, places in a source file.
-_OURS: Final = re.compile(r"(?<!\w)[0-9a-f]{32}(?!\w)|(?<!\w)[0-9a-f]{12}(?!\w)|\bline \d+, in\b")
+#: Digits that identify no customer: request ids, digests, line numbers of a source file.
+_IMPERSONAL: Final = re.compile(r"(?<!\w)[0-9a-f]{32}(?!\w)|(?<!\w)[0-9a-f]{12}(?!\w)|\bline \d+, in\b")
 
 
 def masked(text: str) -> str:
-    """`text` with [email], [card] and [number] for what may name a customer or what is theirs."""
-    kept: list[str] = []
-    place = 0
-    for found in _OURS.finditer(text):
+    """`text` with [email], [card] and [number] in place of what may identify a customer or an order."""
+    parts: list[str] = []
+    end = 0
+    for found in _IMPERSONAL.finditer(text):
         if any(character.isalpha() for character in found[0]):
-            kept += [_masked(text[place : found.start()]), found[0]]
-            place = found.end()
-    return "".join([*kept, _masked(text[place:])])
+            parts += [_masked(text[end : found.start()]), found[0]]
+            end = found.end()
+    return "".join([*parts, _masked(text[end:])])
 
 
 def _masked(text: str) -> str:
@@ -48,7 +48,7 @@ def _digits(text: str) -> int:
 
 
 class JsonFormatter(logging.Formatter):
-    """`time`, `level`, `logger`, `message`, and where there are any `request_id`, `error` and the `extra`."""
+    """`time`, `level`, `logger`, `message`; where present `request_id`, `error` and the extra `fields`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line of JSON."""
@@ -61,7 +61,7 @@ class JsonFormatter(logging.Formatter):
         identity = getattr(record, "request_id", None) or request_id.get()
         if identity is not None:
             line["request_id"] = identity
-        for name, value in getattr(record, "told", {}).items():
+        for name, value in getattr(record, "fields", {}).items():
             line[name] = masked(value) if isinstance(value, str) else value
         if record.exc_info:
             line["error"] = masked(self.formatException(record.exc_info))
@@ -69,12 +69,12 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_json(level: str, stream: Any = None) -> None:
-    """Log what slmfleet has to say from `level` on as JSON to `stream` (standard error), once a process."""
-    ours = logging.getLogger("slmfleet")
-    ours.setLevel(level.upper())
-    if not any(isinstance(handler.formatter, JsonFormatter) for handler in ours.handlers):
-        # The process's own: Ray Serve puts a logger of its own in the place of `sys.stderr`.
+    """Log slmfleet's records from `level` on as JSON to `stream` (standard error); once a process."""
+    logger = logging.getLogger("slmfleet")
+    logger.setLevel(level.upper())
+    if not any(isinstance(handler.formatter, JsonFormatter) for handler in logger.handlers):
+        # The process's own stderr: Ray Serve replaces `sys.stderr` by a logger.
         handler = logging.StreamHandler(stream or sys.__stderr__)
         handler.setFormatter(JsonFormatter())
-        ours.addHandler(handler)
-        ours.propagate = False
+        logger.addHandler(handler)
+        logger.propagate = False

@@ -1,8 +1,8 @@
-"""Where a query's time went, as OpenTelemetry spans. Off until `start`; the extra `otel` has the libraries.
+"""OpenTelemetry spans of a query's stages. Off until `start`; the extra `otel` installs the libraries.
 
-Off, a span is one shared object that does nothing. The spans of a query hang together by context variables in
-a process, and by a W3C `traceparent` from the caller and across the hop to a specialist. No span carries a
-customer's words, number or name.
+When off, a span is one shared object that does nothing. Spans of a query are linked by context variables
+within a process, and by a W3C `traceparent` from the caller and to a specialist in another process. No span
+carries a customer's words, number or name.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from slmfleet.models.errors import SettingsFault
 
 _OFF: Final[AbstractContextManager[Any]] = nullcontext()
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-#: The header in which the gateway takes the caller's span: services/serve/middleware.py alone sets it.
+#: The header that carries the caller's span to the gateway; only services/serve/middleware.py sets it.
 TRACEPARENT: Final = b"x-slmfleet-traceparent"
 _tracer: Any = None
 _provider: Any = None
 
 
 def start(endpoint: str | None, service: str) -> None:
-    """Send spans to an OTLP/HTTP `endpoint` (http://host:4318/v1/traces) from now on; None: do nothing.
+    """Send spans to an OTLP/HTTP `endpoint` (http://host:4318/v1/traces) from now on; None does nothing.
 
     Once a process. Raises SettingsFault when the libraries are missing.
     """
@@ -39,7 +39,7 @@ def start(endpoint: str | None, service: str) -> None:
 
 
 def trace_to(processor: Any, service: str) -> None:
-    """Give every span to an OpenTelemetry span processor from now on."""
+    """Pass every span to an OpenTelemetry span processor from now on."""
     global _tracer, _provider
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -51,7 +51,7 @@ def trace_to(processor: Any, service: str) -> None:
 
 
 def stop() -> None:
-    """No spans from now on; those that are waiting leave."""
+    """Make no more spans; those not yet sent are flushed."""
     global _tracer, _provider
     if _provider is not None:
         _provider.shutdown()
@@ -61,7 +61,7 @@ def stop() -> None:
 def span(
     name: str, parent: str | None = None, **attributes: str | float | bool
 ) -> AbstractContextManager[Any]:
-    """A span around a `with` block, below `parent` (a traceparent from elsewhere) or the current span."""
+    """A span around a `with` block, child of `parent` (a traceparent) or of the current span."""
     if _tracer is None:
         return _OFF
     started: AbstractContextManager[Any] = _tracer.start_as_current_span(
@@ -71,7 +71,7 @@ def span(
 
 
 def note(**attributes: str | float | bool) -> None:
-    """Attributes for the current span."""
+    """Set attributes of the current span."""
     if _tracer is not None:
         from opentelemetry.trace import get_current_span
 
@@ -79,7 +79,7 @@ def note(**attributes: str | float | bool) -> None:
 
 
 def traceparent() -> str | None:
-    """The current span for another process to go on from, None when nothing is traced."""
+    """The current span as a `traceparent` for another process, None when nothing is traced."""
     if _tracer is None:
         return None
     from opentelemetry.trace import get_current_span
@@ -91,12 +91,12 @@ def traceparent() -> str | None:
 
 
 def checked(traceparent: str | None) -> str | None:
-    """A caller's traceparent when it is one, else None."""
+    """`traceparent` when it is valid, else None."""
     return traceparent if traceparent is not None and _TRACEPARENT.fullmatch(traceparent) else None
 
 
 def is_sampled(traceparent: str | None) -> bool:
-    """Whether whoever began the trace records it."""
+    """Whether `traceparent` is valid and its trace is recorded by whoever began it."""
     return checked(traceparent) is not None and bool(int((traceparent or "")[-2:], 16) & 1)
 
 

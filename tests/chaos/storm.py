@@ -28,12 +28,12 @@ from typing import Any
 
 import httpx
 
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.training.data import load_corpus
 from slmfleet.services.embedded.ports import free_ports
 from slmfleet.services.embedded.valkey import EmbeddedValkey
 from slmfleet.services.evaluation.bench.load import bench_texts
-from slmfleet.services.events.brokers.redis import FIELD, GROUP, patient_client
+from slmfleet.services.events.brokers.redis import FIELD, GROUP
 from slmfleet.services.events.cloudevents import (
     ANSWERS,
     HANDOFFS,
@@ -48,6 +48,7 @@ from slmfleet.services.events.cloudevents import (
     serialized,
 )
 from slmfleet.services.events.dead_letters import DeadLetters
+from slmfleet.services.events.redis_connection import retrying_client
 from slmfleet.services.pipeline.default_parts import DefaultFactory
 from slmfleet.services.settings import SHOP_DIR, load_settings
 
@@ -197,7 +198,7 @@ class Storm:
             )
             for n, port in enumerate(health)
         ]
-        self._client = patient_client(self._url)
+        self._client = retrying_client(self._url)
         self._settings = load_settings(state_dir=folder)
         self._did: Counter[str] = Counter()
         self._published = 0

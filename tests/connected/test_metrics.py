@@ -15,6 +15,7 @@ import httpx
 import pytest
 from fakes.collector import Collector, collecting
 from fakes.waiting import until
+from prometheus_client import start_http_server
 
 from connected.conftest import Cluster, Deployed
 from slmfleet.services.embedded.ports import free_ports
@@ -80,7 +81,7 @@ def shop(cluster: Cluster, collector: Collector) -> Iterator[Deployed]:
 def consumer_port() -> Iterator[int]:
     """This process's own page stands for a consumer's: it records what a consumer records."""
     port = free_ports(1)[0]
-    stop = metrics.serve_metrics("127.0.0.1", port)
+    server, thread = start_http_server(port, "127.0.0.1", metrics.REGISTRY)
     for _ in range(2):
         metrics.EVENTS.add(1, "slmfleet.query.received.v1", "answered")
         metrics.DEAD_LETTERS.add(1, "malformed")
@@ -89,7 +90,9 @@ def consumer_port() -> Iterator[int]:
     for result in ("hit", "miss", "bypass"):
         metrics.CACHE_REQUESTS.add(1, result)
     yield port
-    stop()
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 @pytest.fixture(scope="module")

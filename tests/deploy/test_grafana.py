@@ -48,7 +48,7 @@ def _known() -> dict[str, set[str]]:
     known = dict(OTHERS)
     for metric in metrics.ALL:
         labels = set(metric.labels)
-        if isinstance(metric, metrics.Histogram):
+        if metric.kind == "histogram":
             known |= {f"{metric.name}_{end}": labels for end in ("count", "sum")}
             known[f"{metric.name}_bucket"] = labels | {"le"}
         else:

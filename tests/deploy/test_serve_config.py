@@ -16,7 +16,7 @@ from deploy.conftest import CHART, Document, case, parse, pods, rendered, serve_
 from deploy.nodes import ISOLATED
 from pydantic import BaseModel
 
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.services.settings import SHOP_DIR, Settings
 
 

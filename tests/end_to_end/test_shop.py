@@ -11,7 +11,7 @@ import pytest
 from end_to_end.conftest import Served
 
 from slmfleet.models.errors import SettingsFault
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.training.data import load_corpus
 from slmfleet.services.cli.ask import ask_locally
 from slmfleet.services.evaluation.bench.load import bench, bench_texts

@@ -1,4 +1,4 @@
-"""Servers of other brokers, where this machine has them."""
+"""A server of each broker: the embedded Valkey, and the others where this machine has them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,18 @@ from pathlib import Path
 import pytest
 
 from slmfleet.services.embedded.ports import free_ports
+from slmfleet.services.embedded.valkey import EmbeddedValkey
 
 #: Debian's own wrapper insists on its user and folders.
 _RABBIT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+
+@contextmanager
+def valkey(folder: Path) -> Iterator[str]:
+    """The URL of an embedded Valkey, set up as a broker."""
+    server = EmbeddedValkey("broker", folder)
+    yield server.start()
+    server.stop()
 
 
 @contextmanager

@@ -20,8 +20,8 @@ from slmfleet.services.events.cloudevents import (
 )
 from slmfleet.services.events.counts import EventCounts
 from slmfleet.services.events.dead_letters import DeadLetters
-from slmfleet.services.events.handlers import QueryHandler
 from slmfleet.services.events.ledger import Ledger
+from slmfleet.services.events.query_handler import QueryHandler
 from slmfleet.services.events.transport import Delivery
 
 

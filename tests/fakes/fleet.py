@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 FLEET = """\
 retailer: Corner Shop
 today: 2026-06-15
@@ -96,3 +99,28 @@ ROUTER = {
     ],
     "out_of_scope": ["weather today", "who won the match", "sing a song", "2+2", "hello there", "asdf qwer"],
 }
+
+
+def write_small_fleet(folder: Path, **files: str) -> Path:
+    """A fleet of two domains with rows and without bundles, in `folder`; `files` replace whole files."""
+    texts = {
+        "fleet.yaml": FLEET,
+        "returns/domain.yaml": RETURNS,
+        "returns/knowledge.md": RETURNS_KNOWLEDGE,
+        "parcels/domain.yaml": PARCELS,
+        "parcels/knowledge.md": PARCELS_KNOWLEDGE,
+    }
+    for domain, intents in ROWS.items():
+        rows = [
+            {"text": text, "intent": intent, "passage": passage, "source": "own"}
+            for (intent, passage), written in intents.items()
+            for text in written
+        ]
+        texts[f"{domain}/utterances.jsonl"] = "\n".join(map(json.dumps, rows))
+    routed = [{"text": text, "intent": intent} for intent, written in ROUTER.items() for text in written]
+    texts["router/utterances.jsonl"] = "\n".join(map(json.dumps, routed))
+    for name, text in {**texts, **files}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder

@@ -1,4 +1,4 @@
-"""Readers for the suites: one that says what it is told to, and one that learns a little."""
+"""Readers for the suites: one with scripted verdicts, and one of TF-IDF that is trained in a moment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from slmfleet.models.progress import Progress
 
 
 def no_bar(name: str) -> Progress:
-    """Progress that nobody looks at."""
+    """A progress bar that shows nothing."""
     return lambda done, total: None
 
 
@@ -39,31 +39,31 @@ def verdict(*probabilities: float, inlier: float = 1.0, slots: Sequence[Slot] = 
 
 
 @dataclass
-class ToldReader:
-    """Says of each text what it was told; of a joined text, what it was told of its parts."""
+class ScriptedReader:
+    """Returns the verdicts that it was given: one a text, or one a part of a joined text."""
 
     labels: Sequence[str]
     verdicts: Mapping[str, Verdict | tuple[Verdict, ...]]
     threshold: float = 0.5
     bytes: int = 1_000_000
     parameters: int = 2_000_000
-    #: What it says of any other text.
+    #: The verdict on any other text.
     otherwise: Verdict | None = None
-    exact: ToldReader | None = None
+    exact: ScriptedReader | None = None
     read_texts: list[str] = field(default_factory=list)
 
-    def _told(self, text: str) -> Verdict | tuple[Verdict, ...]:
+    def _verdict_on(self, text: str) -> Verdict | tuple[Verdict, ...]:
         self.read_texts.append(text)
         return self.verdicts[text] if self.otherwise is None else self.verdicts.get(text, self.otherwise)
 
     def read(self, text: str) -> Verdict:
-        told = self._told(text)
-        assert isinstance(told, Verdict)
-        return told
+        found = self._verdict_on(text)
+        assert isinstance(found, Verdict)
+        return found
 
     def read_joined(self, text: str) -> tuple[Verdict, ...]:
-        told = self._told(text)
-        return told if isinstance(told, tuple) else (told,)
+        found = self._verdict_on(text)
+        return found if isinstance(found, tuple) else (found,)
 
 
 class TfidfReader:

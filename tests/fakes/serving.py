@@ -27,7 +27,8 @@ from slmfleet.models.contracts import (
     Route,
 )
 from slmfleet.models.errors import BundleFault, ModelBroken, Unauthenticated
-from slmfleet.models.fleet.config import Domain, Fleet, load_fleet
+from slmfleet.models.fleet.config import Domain, Fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.explain import Scored, explain
 from slmfleet.services.pipeline.assembly import ModelFacts
 from slmfleet.services.pipeline.dispatch import SpecialistModel

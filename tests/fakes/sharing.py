@@ -44,7 +44,7 @@ class Sharer:
     async def ask(self, text: str, **more: Any) -> AnswerBody:
         """The answer to a question, once what is to be kept of it is kept."""
         answer = await self.loaded.pipeline.answer(Query(text, **more))
-        await self.shared.kept()
+        await self.shared.flush()
         return answer
 
 
@@ -65,8 +65,8 @@ async def sharer(settings: Settings, parts: WordParts | None = None) -> AsyncIte
     with ThreadPoolExecutor(2) as executor:
         loaded = load_pipeline(settings, parts or QuotingParts(), executor, shared=shared)
         shared.start()
-        if shared.link is not None:
-            await shared.beat()
+        if shared.redis is not None:
+            await shared.heartbeat()
         made = Sharer(settings, shared, loaded)
         try:
             yield made

@@ -15,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from tempfile import TemporaryDirectory
 
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.training.data import load_corpus
 from slmfleet.services.evaluation.bench.load import bench_texts
 from slmfleet.services.pipeline.assembly import load_pipeline

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE
 from slmfleet.models.errors import BundleFault, ModelBroken
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.encoder import Encoder, Encoding
 from slmfleet.router.classifier import Router
 from slmfleet.services.settings import SHOP_DIR

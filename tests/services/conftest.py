@@ -9,7 +9,8 @@ import pytest
 import redis
 from fakes.shop import Shop
 
-from slmfleet.services.embedded.valkey import EmbeddedValkey, Name
+from slmfleet.services.embedded.configuration import Name
+from slmfleet.services.embedded.valkey import EmbeddedValkey
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""The brokers that events travel over: a file each, and `for_url`, which picks one by its URL."""
+"""The brokers that events travel over: a file each, and `registry`, which picks one by its URL."""

@@ -1,7 +1,7 @@
 """NATS JetStream as the broker of events.
 
-Questions and changes lie in work queues until they are acknowledged; answers for as long as they are kept.
-A consumer says that it is still at work; once it is silent for `reclaim_s`, NATS delivers again.
+Questions and changes are in work-queue streams until they are acknowledged, answers in streams with a maximum
+age. A consumer reports progress while it works; once it is silent for `reclaim_s`, NATS delivers again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Self
 
 import nats
 from cloudevents.core.v1.event import CloudEvent
@@ -33,11 +33,12 @@ from slmfleet.services.events.cloudevents import (
 )
 from slmfleet.services.events.periodic import periodically
 from slmfleet.services.events.rebatch import Rebatcher
-from slmfleet.services.events.transport import Backlog, Delivery, HandleAll
+from slmfleet.services.events.transport import BROKER_LOGGER, Backlog, Delivery, HandleAll
+from slmfleet.services.settings import Settings
 
 DURABLE: Final = "slmfleet"
 _RETRY_S: Final = 2.0
-_CONNECT_WITHIN_S: Final = 5.0
+_CONNECT_TIMEOUT_S: Final = 5.0
 _FETCH_WAIT_S: Final = 0.5
 #: Stream's subject -> name of the JetStream stream (which may have no dots).
 _NAMES: Final = {
@@ -49,28 +50,38 @@ _NAMES: Final = {
 
 
 class NatsStreams:
-    """A transport over JetStream: `max_in_hand` events are taken, and no more before those are done with."""
+    """A transport over JetStream. At most `prefetch` events are unacknowledged at a time.
 
-    def __init__(self, url: str, max_in_hand: int, reclaim_s: float, keep_s: float) -> None:
+    `reclaim_s`: silence of a consumer after which NATS delivers again. `keep_s`: how long answers stay.
+    """
+
+    noisy_loggers: ClassVar[tuple[str, ...]] = ("nats.aio.client",)
+
+    def __init__(self, url: str, prefetch: int, reclaim_s: float, keep_s: float) -> None:
         self.broker = NatsBroker(
-            url, apply_types=False, graceful_timeout=30.0, logger=logging.getLogger("slmfleet.broker")
+            url, apply_types=False, graceful_timeout=30.0, logger=logging.getLogger(BROKER_LOGGER)
         )
         self._url = url
-        self._max_in_hand = max_in_hand
+        self._prefetch = prefetch
         self._reclaim_s = reclaim_s
         self._keep_s = keep_s
         self._consumed: list[str] = []
         self._connection: Any = None
         self._jetstream: Any = None
 
+    @classmethod
+    def from_settings(cls, url: str, settings: Settings) -> Self:
+        """The transport to the server at `url`, not yet connected."""
+        return cls(url, settings.event_batch, settings.event_reclaim_s, settings.event_keep_s)
+
     def consume(self, stream: str, kind: Any, handle_all: HandleAll) -> None:
         """Hand the events of `stream` to `handle_all`."""
         self._consumed.append(stream)
-        singles = Rebatcher(handle_all, self._max_in_hand, _RETRY_S)
+        rebatcher = Rebatcher(handle_all, self._prefetch, _RETRY_S)
 
         async def receive(event: Any) -> None:
             async with periodically(self._reclaim_s / 4, event.in_progress):
-                await singles.handle(_delivery(event), event.ack_sync, event.nack)
+                await rebatcher.handle(_delivery(event), event.ack_sync, event.nack)
 
         receive.__annotations__["event"] = kind  # for the AsyncAPI document; what comes is a message
         self.broker.subscriber(
@@ -78,7 +89,7 @@ class NatsStreams:
             durable=DURABLE,
             stream=JStream(_NAMES[stream], declare=False),
             config=self._config(stream),
-            pull_sub=PullSub(self._max_in_hand, _FETCH_WAIT_S),
+            pull_sub=PullSub(self._prefetch, _FETCH_WAIT_S),
             decoder=_decode,
             ack_policy=AckPolicy.MANUAL,
             title=stream,
@@ -94,19 +105,19 @@ class NatsStreams:
             max_deliver=-1,
         )
 
-    def when_given_up(self, bury: Callable[[str, bytes], Awaitable[None]]) -> None:
-        """Nothing: this broker delivers for as long as it takes."""
+    def on_undeliverable(self, handle: Callable[[str, bytes], Awaitable[None]]) -> None:
+        """Nothing: this broker never gives up an event."""
 
     def announce(self, stream: str, kind: type[object]) -> None:
-        """Say in the AsyncAPI document that events of type `kind` are published to `stream`."""
+        """Declare in the AsyncAPI document that events of type `kind` are published to `stream`."""
         self.broker.publisher(stream, title=stream, description=kind.__doc__, schema=kind)
 
     async def prepare(self) -> None:
-        """Connect once, and make streams and consumers. Raises Unreachable."""
+        """Connect once, and create streams and consumers. Raises Unreachable."""
         try:
             if self._connection is None:
                 self._connection = await nats.connect(
-                    self._url, connect_timeout=_CONNECT_WITHIN_S, max_reconnect_attempts=-1
+                    self._url, connect_timeout=_CONNECT_TIMEOUT_S, max_reconnect_attempts=-1
                 )
             self._jetstream = self._connection.jetstream()
             for subject, name in _NAMES.items():
@@ -119,7 +130,7 @@ class NatsStreams:
                 )
                 try:
                     await self._jetstream.add_stream(config)
-                except BadRequestError:  # it is there, with limits of the operator's own
+                except BadRequestError:  # it exists, with limits set by the operator
                     await self._jetstream.stream_info(name)
                 if queue:
                     await self._jetstream.add_consumer(name, self._config(subject))
@@ -138,26 +149,26 @@ class NatsStreams:
             ) from error
 
     @asynccontextmanager
-    async def listening(self, streams: Sequence[str]) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Hear every event published to `streams` from now on."""
-        found: asyncio.Queue[bytes] = asyncio.Queue()
+    async def listen(self, streams: Sequence[str]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The body of every event published to `streams` from now on."""
+        received: asyncio.Queue[bytes] = asyncio.Queue()
 
-        async def hear(message: Any) -> None:
-            found.put_nowait(message.data)
+        async def receive(message: Any) -> None:
+            received.put_nowait(message.data)
 
-        subscriptions = [await self._connection.subscribe(stream, cb=hear) for stream in streams]
+        subscriptions = [await self._connection.subscribe(stream, cb=receive) for stream in streams]
         await self._connection.flush()
 
-        async def heard() -> AsyncIterator[bytes]:
+        async def bodies() -> AsyncIterator[bytes]:
             while True:
-                yield await found.get()
+                yield await received.get()
 
-        yield heard()
+        yield bodies()
         for subscription in subscriptions:
             await subscription.unsubscribe()
 
     async def backlog(self) -> dict[str, Backlog]:
-        """The backlog of each stream that is consumed. Raises Unreachable."""
+        """The backlog of each consumed stream. Raises Unreachable."""
         try:
             found = {}
             for stream in self._consumed:
@@ -167,8 +178,8 @@ class NatsStreams:
         except (NatsError, OSError, TimeoutError) as error:
             raise Unreachable(f"the broker cannot be reached: {error or type(error).__name__}") from error
 
-    async def upkeep(self) -> None:
-        """Nothing: the streams drop what is acknowledged or too old themselves."""
+    async def maintain(self) -> None:
+        """Nothing: the streams drop acknowledged and expired events themselves."""
 
     async def close(self) -> None:
         """Close the connection."""
@@ -181,5 +192,5 @@ def _delivery(message: Any) -> Delivery:
 
 
 async def _decode(message: Any) -> Any:
-    """The message as it is: FastStream's own reading raises on what is no text."""
+    """The message as it is: FastStream's own decoding raises on bytes that are not text."""
     return message

@@ -1,8 +1,8 @@
 """RabbitMQ quorum queues as the broker of events.
 
-One topic exchange, and a queue for each stream that is bound by its name. What a consumer has when it ends
-goes back at once. RabbitMQ itself gives up an event after many deliveries (4.x drops it then, unless told
-otherwise); such events come back by a queue of their own, and become dead letters like all others.
+One topic exchange, and a queue for each stream, bound by its name. The unacknowledged events of a consumer
+that ends are requeued at once. RabbitMQ itself gives up an event after many deliveries (4.x drops it then by
+default); a dead-letter queue brings such events back, and they become dead letters like all others.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Self
 
 import aio_pika
 from aio_pika.abc import AbstractRobustConnection
@@ -30,41 +30,52 @@ from slmfleet.services.events.cloudevents import (
     traceparent_of,
 )
 from slmfleet.services.events.rebatch import Rebatcher
-from slmfleet.services.events.transport import Backlog, Delivery, HandleAll
+from slmfleet.services.events.transport import BROKER_LOGGER, Backlog, Delivery, HandleAll
+from slmfleet.services.settings import Settings
 
 EXCHANGE: Final = "slmfleet"
 UNDELIVERABLE: Final = "slmfleet.undeliverable"
-#: Far above `event_attempts`: an event that waits for another consumer's answer goes back too.
+#: Far above `event_attempts`: an event that another consumer answers now is requeued, too.
 _DELIVERY_LIMIT: Final = 100
 _RETRY_S: Final = 2.0
-_CONNECT_WITHIN_S: Final = 10.0
+_CONNECT_TIMEOUT_S: Final = 10.0
 
 
 class RabbitQueues:
-    """A transport over RabbitMQ: `max_in_hand` events are taken, and no more before one is done with."""
+    """A transport over RabbitMQ. At most `prefetch` events are unacknowledged at a time.
 
-    def __init__(self, url: str, max_in_hand: int, keep_s: float) -> None:
+    `keep_s`: how long answers stay on their queues for those who have not read them.
+    """
+
+    noisy_loggers: ClassVar[tuple[str, ...]] = ("aiormq.connection", "aio_pika.robust_connection")
+
+    def __init__(self, url: str, prefetch: int, keep_s: float) -> None:
         self.broker = RabbitBroker(
             url,
             apply_types=False,
             graceful_timeout=30.0,
-            logger=logging.getLogger("slmfleet.broker"),
-            default_channel=Channel(prefetch_count=max_in_hand),
+            logger=logging.getLogger(BROKER_LOGGER),
+            default_channel=Channel(prefetch_count=prefetch),
         )
         self._url = url
-        self._max_in_hand = max_in_hand
+        self._prefetch = prefetch
         self._keep_ms = int(keep_s * 1e3)
         self._consumed: list[str] = []
         self._connection: AbstractRobustConnection | None = None
         self._exchange: Any = None
 
+    @classmethod
+    def from_settings(cls, url: str, settings: Settings) -> Self:
+        """The transport to the server at `url`, not yet connected."""
+        return cls(url, settings.event_batch, settings.event_keep_s)
+
     def consume(self, stream: str, kind: Any, handle_all: HandleAll) -> None:
         """Hand the events of `stream` to `handle_all`."""
         self._consumed.append(stream)
-        singles = Rebatcher(handle_all, self._max_in_hand, _RETRY_S)
+        rebatcher = Rebatcher(handle_all, self._prefetch, _RETRY_S)
 
         async def receive(event: Any) -> None:
-            await singles.handle(_delivery(event), event.ack, lambda: event.nack(requeue=True))
+            await rebatcher.handle(_delivery(event), event.ack, lambda: event.nack(requeue=True))
 
         receive.__annotations__["event"] = kind  # for the AsyncAPI document; what comes is a message
         self.broker.subscriber(
@@ -75,11 +86,11 @@ class RabbitQueues:
             description=(kind.__doc__ or "").partition("\n")[0],
         )(receive)
 
-    def when_given_up(self, bury: Callable[[str, bytes], Awaitable[None]]) -> None:
-        """Tell `bury` of each event that the broker gave up: the stream it was on, and its body."""
+    def on_undeliverable(self, handle: Callable[[str, bytes], Awaitable[None]]) -> None:
+        """Call `handle` for each event that the broker gave up: the stream it was on, and its body."""
 
         async def receive(event: Any) -> None:
-            await bury(str(event.headers.get("x-first-death-queue", QUERIES)), event.body)
+            await handle(str(event.headers.get("x-first-death-queue", QUERIES)), event.body)
             await event.ack()
 
         self.broker.subscriber(
@@ -90,7 +101,7 @@ class RabbitQueues:
         )(receive)
 
     def announce(self, stream: str, kind: type[object]) -> None:
-        """Say in the AsyncAPI document that events of type `kind` are published to `stream`."""
+        """Declare in the AsyncAPI document that events of type `kind` are published to `stream`."""
         exchange = RabbitExchange(EXCHANGE, ExchangeType.TOPIC, durable=True, declare=False)
         self.broker.publisher(
             routing_key=stream, exchange=exchange, title=stream, description=kind.__doc__, schema=kind
@@ -99,7 +110,7 @@ class RabbitQueues:
     async def prepare(self) -> None:
         """Connect, and declare exchange and queues. Raises Unreachable."""
         try:
-            self._connection = await aio_pika.connect_robust(self._url, timeout=_CONNECT_WITHIN_S)
+            self._connection = await aio_pika.connect_robust(self._url, timeout=_CONNECT_TIMEOUT_S)
             channel = await self._connection.channel(publisher_confirms=True)
             self._exchange = await channel.declare_exchange(
                 EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True
@@ -140,24 +151,24 @@ class RabbitQueues:
             ) from error
 
     @asynccontextmanager
-    async def listening(self, streams: Sequence[str]) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Hear every event published to `streams` from now on."""
+    async def listen(self, streams: Sequence[str]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The body of every event published to `streams` from now on."""
         assert self._connection is not None
         channel = await self._connection.channel()
         queue = await channel.declare_queue(exclusive=True, auto_delete=True)
         for stream in streams:
             await queue.bind(self._exchange, stream)
 
-        async def heard() -> AsyncIterator[bytes]:
+        async def bodies() -> AsyncIterator[bytes]:
             async with queue.iterator(no_ack=True) as messages:
                 async for message in messages:
                     yield message.body
 
-        yield heard()
+        yield bodies()
         await channel.close()
 
     async def backlog(self) -> dict[str, Backlog]:
-        """How many events wait on each queue that is consumed. Raises Unreachable."""
+        """The events waiting on each consumed queue; those pending are not known. Raises Unreachable."""
         if self._connection is None or not self._connection.connected.is_set():
             raise Unreachable("the broker cannot be reached")
         found: dict[str, Backlog] = {}
@@ -170,8 +181,8 @@ class RabbitQueues:
             raise Unreachable(f"the broker cannot be reached: {error}") from error
         return found
 
-    async def upkeep(self) -> None:
-        """Nothing: the queues drop what is acknowledged or too old themselves."""
+    async def maintain(self) -> None:
+        """Nothing: the queues drop acknowledged and expired events themselves."""
 
     async def close(self) -> None:
         """Close the connection."""
@@ -185,5 +196,5 @@ def _delivery(message: Any) -> Delivery:
 
 
 async def _decode(message: Any) -> Any:
-    """The message as it is: FastStream's own reading raises on what is no text."""
+    """The message as it is: FastStream's own decoding raises on bytes that are not text."""
     return message

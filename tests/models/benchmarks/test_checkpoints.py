@@ -1,23 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes.readers import TfidfReader, ToldReader, make_task, no_bar, slice_of, verdict
+from fakes.readers import ScriptedReader, TfidfReader, make_task, no_bar, slice_of, verdict
 
-from slmfleet import models
-from slmfleet.models.benchmarks import checkpoints as suite_runs
-from slmfleet.models.benchmarks.checkpoints import RunStore, read_run, run_key
-from slmfleet.models.benchmarks.metrics import Outcomes
+from slmfleet.models.benchmarks import checkpoints
+from slmfleet.models.benchmarks.checkpoints import TRAINER_VERSION, RunStore, read_run, run_key
+from slmfleet.models.benchmarks.outcomes import Outcomes
 from slmfleet.models.benchmarks.run import run_suite
 from slmfleet.models.benchmarks.task import Reader, Suite, SuiteRow, Task
 from slmfleet.models.benchmarks.tasks import load_suite
 from slmfleet.models.errors import DataFault
-
-DOCS = Path(__file__).parents[3] / "docs"
+from slmfleet.models.training.recipe import ROUTER, ROUTER_BASE, Recipe
 
 
 def task(name: str = "few", reader: str = "few", text: str = "pay") -> Task:
@@ -39,8 +37,8 @@ class CountingTrainer:
         self.calls.append((task.name, seed))
         third = 1 / 3 + seed / 100
         said = {"one": verdict(1 - third, third), "two": verdict(third, 1 - third)}
-        rounded = ToldReader(("pay", "ship"), {**said, "off": verdict(0.5, 0.5, inlier=0.1)})
-        return replace(rounded, exact=ToldReader(("pay", "ship"), {**said, "off": verdict(0.6, 0.4)}))
+        rounded = ScriptedReader(("pay", "ship"), {**said, "off": verdict(0.5, 0.5, inlier=0.1)})
+        return replace(rounded, exact=ScriptedReader(("pay", "ship"), {**said, "off": verdict(0.6, 0.4)}))
 
 
 def suite(*tasks: Task) -> Suite:
@@ -108,42 +106,46 @@ def test_a_run_of_other_rows_does_not_count(other: Task, tmp_path: Path) -> None
     assert RunStore(tmp_path).find(other, 0) is None
 
 
-@pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of a checkout that holds a file of each kind that decides a run."""
-    for path in (
-        "models/training/learn.py",
-        "router/train.py",
-        "models/benchmarks/suites/shop/rows.jsonl.gz",
-    ):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text("one", encoding="utf-8")
-    monkeypatch.setattr(suite_runs, "SUITES_DIR", tmp_path / "models" / "benchmarks" / "suites")
-    suite_runs._ground.cache_clear()
-    yield tmp_path
-    suite_runs._ground.cache_clear()
+def test_each_part_of_the_key_makes_another_run() -> None:
+    key = run_key(task(), 0)
+    assert run_key(task(), 0) == key
+    assert run_key(task(), 1) != key
+    assert run_key(task(), 0, version=TRAINER_VERSION + 1) != key
+    assert run_key(task(), 0, recipes=(ROUTER, replace(ROUTER_BASE, epochs=1))) != key
+    assert run_key(replace(task(), kind="multi"), 0) != key
+    assert run_key(replace(task(), out_of_scope="off"), 0) != key
 
 
-@pytest.mark.parametrize(
-    "path", ["models/training/learn.py", "router/train.py", "models/benchmarks/suites/shop/rows.jsonl.gz"]
-)
-def test_a_run_of_other_code_or_another_base_does_not_count(checkout: Path, path: str) -> None:
-    before = run_key(task(), 0)
-    (checkout / path).write_text("two", encoding="utf-8")
-    suite_runs._ground.cache_clear()
-    assert run_key(task(), 0) != before
+@pytest.mark.parametrize("field", [field.name for field in fields(Recipe)])
+def test_each_field_of_the_recipe_makes_another_run(field: str) -> None:
+    value = getattr(ROUTER, field)
+    other = replace(ROUTER, **{field: (0,) if field == "layers" else (value or 0) + 1})
+    assert run_key(task(), 0, recipes=(other, ROUTER_BASE)) != run_key(task(), 0)
 
 
-def test_another_checkout_on_the_path_has_no_part_in_a_run(
-    checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+def test_rows_of_any_suite_make_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The encoder that all readers start from is distilled on them.
+    keys = []
+    for content in ("one", "two"):
+        suites = tmp_path / content
+        (suites / "small").mkdir(parents=True)
+        (suites / "small" / "rows.jsonl.gz").write_text(content, encoding="utf-8")
+        monkeypatch.setattr(checkpoints, "SUITES_DIR", suites)
+        keys.append(run_key(task(), 0))
+    assert keys[0] != keys[1]
+
+
+def test_a_run_of_another_trainer_is_trained_for_again_and_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = run_key(task(), 0)
-    other = tmp_path_factory.mktemp("other")
-    (other / "learn.py").write_text("two", encoding="utf-8")
-    # Packages without __init__.py have every folder of their name on the path.
-    monkeypatch.setattr(models, "__path__", [*models.__path__, str(other)])
-    suite_runs._ground.cache_clear()
-    assert run_key(task(), 0) == before
+    path = tmp_path / "small" / "runs" / "few-0.npz"
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        np.savez(file, key=np.array("of another version, with other columns"))
+    trainer = CountingTrainer()
+    run_suite(suite(task()), 1, trainer, no_bar, 10, RunStore(tmp_path))
+    assert trainer.calls == [("few", 0)]
+    assert read_run(path, run_key(task(), 0)) is not None
 
 
 def test_a_file_that_is_no_run_is_told_with_what_to_do(tmp_path: Path) -> None:
@@ -153,13 +155,14 @@ def test_a_file_that_is_no_run_is_told_with_what_to_do(tmp_path: Path) -> None:
         np.savez(file, made_from=np.array("nothing"))
     for content in (b"", b"PK", b"text", path.read_bytes()):
         path.write_bytes(content)
-        with pytest.raises(DataFault, match=r"few-0\.npz: not a kept run of a suite; remove it"):
+        with pytest.raises(DataFault, match=r"few-0\.npz: is no stored run of a suite; remove it"):
             RunStore(tmp_path).find(task(), 0)
 
 
 def test_no_text_and_no_broken_file_is_kept(tmp_path: Path) -> None:
     run_suite(suite(task(text="a secret")), 1, CountingTrainer(), no_bar, 10, RunStore(tmp_path))
     assert [path.name for path in (tmp_path / "small" / "runs").iterdir()] == ["few-0.npz"]
-    _, run = read_run(tmp_path / "small" / "runs" / "few-0.npz")
+    run = RunStore(tmp_path).find(task(text="a secret"), 0)
+    assert run is not None
     for column in fields(Outcomes):
         assert getattr(run.measured.clean, column.name).dtype.kind in "bif"

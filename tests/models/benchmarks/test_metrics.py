@@ -6,11 +6,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-from fakes.readers import ToldReader, make_task, verdict
+from fakes.readers import ScriptedReader, make_task, verdict
 
-from slmfleet.models.benchmarks.metrics import Measured, best_label, metrics_of, observe, ranking
+from slmfleet.models.benchmarks.metrics import intervals, metrics_of, ranking
+from slmfleet.models.benchmarks.outcomes import Measured, best_label, observe, typo_of
 from slmfleet.models.benchmarks.task import SuiteRow, Task
-from slmfleet.models.benchmarks.typos import typo_of
 from slmfleet.models.contracts import Slot
 from slmfleet.models.training.data import Span
 
@@ -21,7 +21,7 @@ def row(text: str, *labels: str, spans: tuple[Span, ...] | None = None) -> Suite
     return SuiteRow(text, labels, spans)
 
 
-def measure(task: Task, reader: ToldReader) -> dict[str, float]:
+def measure(task: Task, reader: ScriptedReader) -> dict[str, float]:
     in_scope = [one for one in task.test if one.labels != (task.out_of_scope,)]
     both = Measured(observe(reader, task, task.test), observe(reader, task, in_scope, typo_of))
     return {name: metric(both) for name, metric in metrics_of(task).items()}
@@ -47,12 +47,12 @@ SCOPE_VERDICTS = {
 def test_rounding_loses_what_the_exact_model_had_right() -> None:
     task = scope_task()
     in_scope = [one for one in task.test if one.labels != ("none",)]
-    rounded = ToldReader(LABELS, SCOPE_VERDICTS)
+    rounded = ScriptedReader(LABELS, SCOPE_VERDICTS)
     right_about_four = {**SCOPE_VERDICTS, "four": verdict(0.1, 0.9, 0.0)}
     both = Measured(
         observe(rounded, task, task.test),
         observe(rounded, task, in_scope),
-        observe(ToldReader(LABELS, right_about_four), task, task.test),
+        observe(ScriptedReader(LABELS, right_about_four), task, task.test),
     )
     loss = metrics_of(task)["int8_loss"]
     assert loss(both) == pytest.approx(1 / 4)
@@ -61,7 +61,7 @@ def test_rounding_loses_what_the_exact_model_had_right() -> None:
 
 
 def test_scope_metrics_by_hand() -> None:
-    reader = ToldReader(LABELS, SCOPE_VERDICTS, otherwise=verdict(1.0, 0.0, 0.0))
+    reader = ScriptedReader(LABELS, SCOPE_VERDICTS, otherwise=verdict(1.0, 0.0, 0.0))
     found = measure(scope_task(), reader)
     assert list(found) == [
         "intent_accuracy", "accuracy", "in_scope_accuracy", "oos_recall", "auroc", "auroc_softmax",
@@ -89,7 +89,7 @@ def test_other_scores_are_measured_each_by_itself() -> None:
         for index, (text, told) in enumerate(SCOPE_VERDICTS.items())
     }
     mistyped = replace(verdict(1.0, 0.0, 0.0), ood_baselines=lambda: (0.0,) * 4)
-    found = measure(scope_task(), ToldReader(LABELS, verdicts, otherwise=mistyped))
+    found = measure(scope_task(), ScriptedReader(LABELS, verdicts, otherwise=mistyped))
     assert found["auroc_softmax"] == found["auroc"] == pytest.approx(7 / 8)
     assert found["auroc_energy"] == pytest.approx(1 / 8)
     assert found["auroc_nearest"] == 0.5
@@ -99,7 +99,7 @@ def test_other_scores_are_measured_each_by_itself() -> None:
 def test_a_row_at_the_threshold_is_accepted() -> None:
     task = make_task([row("p", "pay")], [row("one", "pay"), row("off", "none")], out_of_scope="none")
     verdicts = {"one": verdict(1.0, inlier=0.5), "off": verdict(1.0, inlier=0.4999)}
-    rows = observe(ToldReader(("pay",), verdicts), task, task.test)
+    rows = observe(ScriptedReader(("pay",), verdicts), task, task.test)
     assert rows.accepted.tolist() == [True, False]
 
 
@@ -110,7 +110,7 @@ def test_typing_errors_cost_what_they_cost() -> None:
         "parcel": verdict(0.1, 0.9), "invoice": verdict(0.9, 0.1), "one": verdict(0.9, 0.1),
         "weather": verdict(0.5, 0.5),
     }  # fmt: skip
-    reader = ToldReader(("pay", "ship"), verdicts, otherwise=verdict(0.9, 0.1))
+    reader = ScriptedReader(("pay", "ship"), verdicts, otherwise=verdict(0.9, 0.1))
     found = measure(task, reader)
     # Misspelt, `parcel` is read as `pay`; `one` is too short for an error; `weather` is not read again.
     assert found["typo_accuracy"] == pytest.approx(2 / 3)
@@ -123,7 +123,7 @@ def test_without_rows_out_of_scope_there_are_no_scope_metrics_and_the_curve_goes
         [row("p", "pay"), row("s", "ship")], [row("one", "pay"), row("two", "pay")], out_of_scope="none"
     )
     verdicts = {"one": verdict(0.9, 0.1, inlier=0.1), "two": verdict(0.3, 0.7, inlier=0.9)}
-    reader = ToldReader(("pay", "ship"), verdicts)
+    reader = ScriptedReader(("pay", "ship"), verdicts)
     assert "auroc" not in metrics_of(task)
     score, wrong = ranking(task, observe(reader, task, task.test))
     assert score.tolist() == pytest.approx([0.9, 0.7])
@@ -138,7 +138,7 @@ def test_slots_by_hand() -> None:
         "paris monday": verdict(1.0, slots=[Slot("city", "paris", 0, 5), Slot("date", "day", 9, 12)]),
         "none here": verdict(1.0, slots=[Slot("city", "none", 0, 4)]),
     }
-    found = measure(task, ToldReader(("pay",), verdicts, otherwise=verdict(1.0)))
+    found = measure(task, ScriptedReader(("pay",), verdicts, otherwise=verdict(1.0)))
     # Two marked, three read, one of them right.
     assert found["slot_f1"] == pytest.approx(2 * 1 / (2 + 3))
 
@@ -147,7 +147,7 @@ def test_many_labels_by_hand() -> None:
     test = [row("a", "pay", "ship"), row("b", "ship"), row("c")]
     task = make_task([row("p", "pay"), row("s", "ship")], test, kind="multi")
     verdicts = {"a": verdict(0.9, 0.4), "b": verdict(0.1, 0.5), "c": verdict(0.2, 0.1)}
-    found = measure(task, ToldReader(("pay", "ship"), verdicts))
+    found = measure(task, ScriptedReader(("pay", "ship"), verdicts))
     assert found["exact_set"] == pytest.approx(2 / 3)  # the third row has no label and gets none
     assert found["micro_f1"] == pytest.approx(2 * 2 / (3 + 2))
     assert found["macro_f1"] == pytest.approx((1 + 2 * 1 / (2 + 1)) / 2)
@@ -159,14 +159,14 @@ def test_many_labels_by_hand() -> None:
 def test_many_labels_are_told_from_the_readers_own_cut() -> None:
     task = make_task([row("p", "pay"), row("s", "ship")], [row("a", "pay", "ship")], kind="multi")
     low = replace(verdict(0.9, 0.4), label_threshold=0.3)
-    found = measure(task, ToldReader(("pay", "ship"), {"a": low}))
+    found = measure(task, ScriptedReader(("pay", "ship"), {"a": low}))
     assert found["exact_set"] == 1
     assert found["ece"] == pytest.approx(1 - 0.9 * 0.4)  # the probability of what was said
 
 
 def test_a_label_that_is_only_tested_counts_against_the_reader() -> None:
     task = make_task([row("p", "pay")], [row("a", "pay", "rare")], kind="multi")
-    found = measure(task, ToldReader(("pay",), {"a": verdict(1.0)}))
+    found = measure(task, ScriptedReader(("pay",), {"a": verdict(1.0)}))
     assert found["exact_set"] == 0
     assert found["micro_f1"] == pytest.approx(2 / 3)
     assert found["macro_f1"] == pytest.approx(1 / 2)
@@ -177,13 +177,13 @@ def test_joined_requests_by_hand() -> None:
     task = make_task([row("p", "pay"), row("s", "ship")], test, kind="joined", out_of_scope="none")
     pay, ship = verdict(0.8, 0.2, 0.0), verdict(0.0, 0.9, 0.1)
     verdicts = {"a and b": (pay, ship), "b then a": (pay, pay), "a. b": (ship,)}
-    found = measure(task, ToldReader(LABELS, verdicts))
+    found = measure(task, ScriptedReader(LABELS, verdicts))
     assert found["exact_set"] == pytest.approx(1 / 3)
     assert found["micro_f1"] == pytest.approx(2 * 4 / (6 + 4))
 
 
 def test_the_best_label_may_not_be_the_one_left_out() -> None:
-    reader = ToldReader(LABELS, {})
+    reader = ScriptedReader(LABELS, {})
     assert best_label(reader, verdict(0.1, 0.3, 0.6)) == ("none", pytest.approx(0.6))
     assert best_label(reader, verdict(0.1, 0.3, 0.6), but="none") == ("ship", pytest.approx(0.75))
     assert best_label(reader, verdict(0.0, 0.0, 1.0), but="none") == ("pay", 0.0)
@@ -191,7 +191,7 @@ def test_the_best_label_may_not_be_the_one_left_out() -> None:
 
 def test_a_sample_keeps_typing_errors_with_their_rows() -> None:
     task = scope_task()
-    reader = ToldReader(LABELS, SCOPE_VERDICTS, otherwise=verdict(0.0, 1.0, 0.0))
+    reader = ScriptedReader(LABELS, SCOPE_VERDICTS, otherwise=verdict(0.0, 1.0, 0.0))
     in_scope = [one for one in task.test if one.labels != ("none",)]
     both = Measured(observe(reader, task, task.test), observe(reader, task, in_scope, typo_of))
     sample = both.take(np.array([5, 3, 0, 3, 4]))
@@ -201,7 +201,48 @@ def test_a_sample_keeps_typing_errors_with_their_rows() -> None:
 
 def test_nothing_to_measure_is_nan_not_zero() -> None:
     task = make_task([row("p", "pay")], [row("off", "none")], out_of_scope="none")
-    found = measure(task, ToldReader(("pay",), {"off": verdict(1.0, inlier=0.1)}))
+    found = measure(task, ScriptedReader(("pay",), {"off": verdict(1.0, inlier=0.1)}))
     assert found["oos_recall"] == 1
     for name in ("intent_accuracy", "in_scope_accuracy", "auroc", "ece", "typo_loss"):
         assert math.isnan(found[name]), name
+
+
+def run_of(right: int, wrong: int) -> tuple[Measured, dict]:  # type: ignore[type-arg]
+    rows = [SuiteRow(f"r{n}", ("a",)) for n in range(right)] + [
+        SuiteRow(f"w{n}", ("b",)) for n in range(wrong)
+    ]
+    task = make_task([SuiteRow("t", ("a",)), SuiteRow("u", ("b",))], rows)
+    reader = ScriptedReader(("a", "b"), {}, otherwise=verdict(0.9, 0.1))
+    seen = observe(reader, task, task.test)
+    return Measured(seen, seen), dict(metrics_of(task))
+
+
+def test_the_interval_is_about_as_wide_as_the_binomials() -> None:
+    run, metrics = run_of(160, 40)
+    low, high = intervals([run], metrics)["intent_accuracy"]
+    half = 1.96 * math.sqrt(0.8 * 0.2 / 200)
+    assert (low, high) == pytest.approx((0.8 - half, 0.8 + half), abs=0.012)
+
+
+def test_the_same_every_time_and_told_step_by_step() -> None:
+    run, metrics = run_of(30, 10)
+    steps: list[int] = []
+    first = intervals([run], metrics, lambda: steps.append(1), resamples=50)
+    assert intervals([run], metrics, resamples=50) == first
+    assert len(steps) == 50
+
+
+def test_seeds_are_pooled_row_by_row() -> None:
+    """Two runs that are wrong on each other's rows: every resample has the same mean."""
+    one, metrics = run_of(20, 20)
+    flipped = Measured(
+        type(one.clean)(**{**one.clean.__dict__, "right": ~one.clean.right}), one.typos
+    )  # fmt: skip
+    assert intervals([one, flipped], metrics, resamples=50)["intent_accuracy"] == (0.5, 0.5)
+
+
+def test_what_cannot_be_measured_has_no_interval() -> None:
+    run, _ = run_of(3, 1)
+    low, high = intervals([run], {"nothing": lambda _: math.nan}, resamples=10)["nothing"]
+    assert math.isnan(low)
+    assert math.isnan(high)

@@ -4,18 +4,20 @@ import io
 import json
 import math
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes.readers import TfidfReader, ToldReader, make_task, no_bar, slice_of, verdict
+from fakes.readers import ScriptedReader, TfidfReader, make_task, no_bar, slice_of, verdict
 from rich.console import Console
 
 from slmfleet.models.benchmarks import run as suites
+from slmfleet.models.benchmarks.report import tables
 from slmfleet.models.benchmarks.result import Measure, SuiteResult
 from slmfleet.models.benchmarks.run import evaluate_suite, median_ms, run_suite
-from slmfleet.models.benchmarks.tables import tables
 from slmfleet.models.benchmarks.task import PublishedFigure, Reader, Suite, SuiteRow, Task
 from slmfleet.models.benchmarks.tasks import load_suite
 from slmfleet.models.errors import NotFound, SettingsFault
@@ -29,7 +31,7 @@ def few(reader: str = "few", name: str = "few", **more: object) -> Task:
     return make_task(train, test, out_of_scope="none", reader=reader, name=name, **more)
 
 
-class TellingTrainer:
+class ScriptedTrainer:
     """Its readers are right about `one`, and about `two` with an even seed."""
 
     def __init__(self) -> None:
@@ -40,12 +42,14 @@ class TellingTrainer:
         progress(1, 1)
         right, wrong = verdict(0.9, 0.1), verdict(0.1, 0.9)
         two = right if seed % 2 == 0 else wrong
-        return ToldReader(("pay", "ship"), {"one": right, "two": two, "off": verdict(0.5, 0.5, inlier=0.0)})
+        return ScriptedReader(
+            ("pay", "ship"), {"one": right, "two": two, "off": verdict(0.5, 0.5, inlier=0.0)}
+        )
 
 
 def test_values_are_told_seed_by_seed_with_mean_and_spread() -> None:
     suite = Suite("small", "A small suite", (few(),), {"small": "MIT"})
-    result = run_suite(suite, 3, TellingTrainer(), no_bar, resamples=100)
+    result = run_suite(suite, 3, ScriptedTrainer(), no_bar, resamples=100)
     (task,) = result.tasks
     measure = task.metrics["intent_accuracy"]
     assert measure.values == [100.0, 50.0, 100.0]
@@ -65,12 +69,12 @@ def test_values_are_told_seed_by_seed_with_mean_and_spread() -> None:
 
 
 def test_one_seed_has_no_spread() -> None:
-    result = run_suite(Suite("small", "", (few(),), {}), 1, TellingTrainer(), no_bar, resamples=10)
+    result = run_suite(Suite("small", "", (few(),), {}), 1, ScriptedTrainer(), no_bar, resamples=10)
     assert result.tasks[0].metrics["intent_accuracy"].sd is None
 
 
 def test_tasks_of_one_reader_are_trained_for_once_a_seed() -> None:
-    trainer = TellingTrainer()
+    trainer = ScriptedTrainer()
     tasks = (few("shared", "first"), few("shared", "second"), few("other", "third"))
     result = run_suite(Suite("small", "", tasks, {}), 2, trainer, no_bar, resamples=10)
     assert trainer.calls == [("first", 0), ("first", 1), ("third", 0), ("third", 1)]
@@ -84,7 +88,7 @@ def test_progress_is_told_to_its_end() -> None:
         steps = told.setdefault(name, [])
         return lambda done, total: steps.append((done, total))
 
-    run_suite(Suite("small", "", (few(),), {}), 1, TellingTrainer(), bar, resamples=7)
+    run_suite(Suite("small", "", (few(),), {}), 1, ScriptedTrainer(), bar, resamples=7)
     assert list(told) == ["few: train 0", "few: read 0", "few: resample"]
     assert told["few: read 0"] == [(done, 5) for done in range(1, 6)]  # three rows, two again with typos
     assert told["few: resample"][-1] == (7, 7)
@@ -101,7 +105,7 @@ def test_latency_is_of_reading_alone_and_joined_texts_are_read_joined() -> None:
     def compared() -> tuple[float, ...]:
         raise AssertionError("scores that are compared with the reader's own are not its cost")
 
-    reader = ToldReader(("pay",), {}, otherwise=replace(verdict(1.0), ood_baselines=compared))
+    reader = ScriptedReader(("pay",), {}, otherwise=replace(verdict(1.0), ood_baselines=compared))
     task = make_task([SuiteRow("p", ("pay",))], [SuiteRow(f"t{n}", ("pay",)) for n in range(300)])
     assert 0 < median_ms(reader, task) < 50
     assert reader.read_texts == [f"t{n}" for n in [*range(10), *range(200)]]
@@ -130,7 +134,7 @@ def test_ours_stands_beside_each_published_figure_and_the_goal() -> None:
         PublishedFigure("Simple", "intent_accuracy", 60.0, "us", kind="floor"),
     )
     task = few(published=figures, goals={"intent_accuracy": 71.3})
-    result = run_suite(Suite("small", "A suite", (task,), {}), 2, TellingTrainer(), no_bar, resamples=50)
+    result = run_suite(Suite("small", "A suite", (task,), {}), 2, ScriptedTrainer(), no_bar, resamples=50)
     told = Console(width=80, file=io.StringIO(), highlight=False)
     for part in tables(result):
         told.print(part)
@@ -144,7 +148,7 @@ def test_ours_stands_beside_each_published_figure_and_the_goal() -> None:
 
 
 def test_no_seeds_and_no_such_suite_are_told_before_anything_is_trained(tmp_path: Path) -> None:
-    trainer = TellingTrainer()
+    trainer = ScriptedTrainer()
     for seeds in (0, -1):
         with pytest.raises(SettingsFault, match="seeds should be 1 or more"):
             evaluate_suite("snips", seeds, SHOP_DIR, tmp_path, no_bar, trainer)
@@ -159,7 +163,7 @@ def test_evaluate_suite_shows_progress_beside_what_it_prints(
     monkeypatch.setattr(suites, "load_suite", lambda name, fleet: Suite(name, "", (few(),), {}))
     looked_at = Console(stderr=True, force_terminal=True, width=80)
     with bars(looked_at) as bar:
-        result = evaluate_suite("small", 1, SHOP_DIR, tmp_path, bar, TellingTrainer())
+        result = evaluate_suite("small", 1, SHOP_DIR, tmp_path, bar, ScriptedTrainer())
     suites.show_suite(result, True, None)
     out, err = capsys.readouterr()
     assert json.loads(out)["tasks"][0]["metrics"]["intent_accuracy"]["mean"] == 100.0
@@ -172,7 +176,7 @@ def test_rows_in_scope_are_read_again_with_typing_errors() -> None:
     class Trainer:
         def __call__(self, task: Task, seed: int, progress: Callable[[int, int], None]) -> Reader:
             right, wrong = verdict(0.9, 0.1), verdict(0.1, 0.9)
-            return ToldReader(("pay", "ship"), {"invoice": right, "weather": right}, otherwise=wrong)
+            return ScriptedReader(("pay", "ship"), {"invoice": right, "weather": right}, otherwise=wrong)
 
     test = [SuiteRow("invoice", ("pay",)), SuiteRow("weather", ("none",))]
     task = make_task([SuiteRow("p", ("pay",)), SuiteRow("s", ("ship",))], test, out_of_scope="none")
@@ -180,3 +184,26 @@ def test_rows_in_scope_are_read_again_with_typing_errors() -> None:
     assert found.metrics["intent_accuracy"].mean == 100
     assert found.metrics["typo_accuracy"].mean == 0
     assert found.metrics["typo_loss"].mean == 100
+
+
+def test_without_torch_a_suite_names_the_extra(tmp_path: Path) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError("hidden", name=name)
+sys.meta_path.insert(0, Hidden())
+from slmfleet.models.benchmarks.run import evaluate_suite
+from slmfleet.models.errors import SettingsFault
+try:
+    evaluate_suite("snips", 1, Path({str(tmp_path)!r}), Path({str(tmp_path)!r}), lambda name: print)
+except SettingsFault as error:
+    print(error)
+"""
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert out.stdout.strip() == (
+        "a suite is measured on models that are trained for it, which needs torch: install the extra with "
+        "pip install 'slmfleet[train]'"
+    ), out.stderr

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from fakes.fleet import ROWS
 
-from slmfleet.models.benchmarks.dedup import rows_with_twins
 from slmfleet.models.benchmarks.published import Published, load_published
 from slmfleet.models.benchmarks.task import SuiteRow
 from slmfleet.models.benchmarks.tasks import (
@@ -15,7 +14,9 @@ from slmfleet.models.benchmarks.tasks import (
     join_rows,
     load_suite,
     make_task,
+    rows_with_twins,
     transfer_tasks,
+    without_twins,
 )
 from slmfleet.models.errors import NotFound
 from slmfleet.models.training.data import Corpus, Row
@@ -176,3 +177,25 @@ def test_transfer_reads_the_fleet_it_is_given(make_fleet: Callable[..., Path]) -
     suite = load_suite("transfer", make_fleet())
     assert [task.name for task in suite.tasks] == ["sofmattress", "curekart"]
     assert set(ROWS) <= set(suite.tasks[0].labels)
+
+
+def rows(*texts: str) -> list[SuiteRow]:
+    return [SuiteRow(text, ("a",)) for text in texts]
+
+
+TRAIN = rows("Where is order 1234?", "cancel it", "🙂", "unlike all else")
+TEST = rows("where is order 9876", "where is order 9876", "Cancel it!", "something new", "🙁")
+
+
+def test_test_texts_with_a_near_duplicate_in_training_are_listed() -> None:
+    assert rows_with_twins(TRAIN, TEST) == ["where is order 9876", "where is order 9876", "Cancel it!"]
+
+
+def test_training_loses_them_and_the_test_rows_stay() -> None:
+    kept = without_twins(TRAIN, TEST)
+    assert [row.text for row in kept] == ["🙂", "unlike all else"]
+    assert rows_with_twins(kept, TEST) == []
+
+
+def test_two_texts_without_words_are_twins_only_when_equal() -> None:
+    assert rows_with_twins(rows("🙂"), rows("🙁", "🙂")) == ["🙂"]

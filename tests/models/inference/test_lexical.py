@@ -57,34 +57,6 @@ def test_each_kind_of_gram_has_unit_length() -> None:
     assert buckets.max() < BUCKETS
 
 
-def test_the_head_knows_its_rows_misspelt_ones_and_labels_without_rows(head: Lexical) -> None:
-    for text, label in ROWS.items():
-        assert int(np.argmax(head.log_probabilities(text))) == label
-    assert int(np.argmax(head.log_probabilities("wheres my parcle"))) == 0
-    assert head.log_probabilities("where is my parcel")[2] < -10
-
-
-def test_of_a_single_label_everything_is() -> None:
-    pytest.importorskip("sklearn")
-    from slmfleet.models.training.lexical_fit import fit_lexical
-
-    head = fit_lexical(list(ROWS), [1] * len(ROWS), 2)
-    assert int(np.argmax(head.log_probabilities("anything"))) == 1
-
-
-def test_it_agrees_with_scikit_learn(head: Lexical) -> None:
-    from sklearn.linear_model import LogisticRegression
-
-    rarity = head.arrays()["rarity"].astype(np.float64)
-    dense = np.zeros((len(ROWS), BUCKETS))
-    for row, text in enumerate(ROWS):
-        buckets, values = features(text, rarity)
-        np.add.at(dense[row], buckets, values)
-    model = LogisticRegression(C=20.0, max_iter=1_000).fit(dense, list(ROWS.values()))
-    mine = np.stack([np.exp(head.log_probabilities(text))[:2] for text in ROWS])
-    assert np.abs(mine - model.predict_proba(dense)).max() < 0.02
-
-
 def test_it_is_read_back_as_it_was(head: Lexical, tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "head.npz", **head.arrays())  # type: ignore[arg-type]
     with np.load(tmp_path / "head.npz") as file:

@@ -97,13 +97,13 @@ def test_no_rows_have_no_neighbours_and_unequal_lengths_are_refused() -> None:
         Neighbours.build(["a", "b"], ["x"], clustered(2, 1))
 
 
-def test_a_file_is_read_when_it_is_first_asked(tmp_path: Path) -> None:
+def test_a_file_is_read_at_the_first_query_and_then_kept(tmp_path: Path) -> None:
     index, vectors = built(50)
-    index.save(tmp_path / "neighbours.npz")
     file = NeighboursFile(tmp_path / "neighbours.npz")
-    assert not file.is_loaded
+    index.save(tmp_path / "neighbours.npz")
     assert file.nearest(vectors[0], 1)[0].text == "row 0"
-    assert file.is_loaded
+    (tmp_path / "neighbours.npz").unlink()
+    assert file.nearest(vectors[1], 1)[0].text == "row 1"
 
 
 def test_a_missing_file_is_no_fault_and_a_damaged_one_is(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[3]
 
 def test_a_model_that_is_read_leaves_no_trace_of_telemetry(tmp_path: Path) -> None:
     code = (
-        "from slmfleet.models.fleet.config import load_fleet;"
+        "from slmfleet.models.fleet.loading import load_fleet;"
         "from slmfleet.services.settings import SHOP_DIR;"
         "from slmfleet.models.inference.specialist import Specialist;"
         "print(Specialist.load(load_fleet(SHOP_DIR).domains['returns']).read('return shoes').intent)"

@@ -11,13 +11,11 @@ from slmfleet.models.fleet.knowledge import Passage
 from slmfleet.models.inference.retrieval import (
     PassageIndex,
     Weights,
-    clearness,
+    match_strength,
     packed,
     unpacked,
-    weigh,
     words,
 )
-from slmfleet.models.training.retrieval_fit import fit_weights
 
 PASSAGES = (Passage("a", "Opening hours", "We open at nine.", 1), Passage("b", "Parking", "Park behind.", 4))
 
@@ -42,38 +40,9 @@ def test_a_text_without_known_words_is_ranked_without_fault() -> None:
     assert len(index().rank("🙂🙂", np.zeros(4, np.float32), np.array([0.5, 0.5]), Weights())) == 2
 
 
-def test_weights_are_fitted_to_what_helps() -> None:
-    # Embeddings mislead here, words in common tell the truth.
-    evidence = [np.array([[0.3, 0.2], [-1, -1], [0, 1], [0, 0]], dtype=float)] * 4
-    weights, hits = fit_weights(evidence, [1] * 4, 0.2)
-    assert weights.lexical > 0
-    assert hits == 1.0
-
-
 def test_a_lead_over_the_second_is_clearer_than_a_high_score_beside_another() -> None:
-    assert clearness([0.6, 0.3]) > clearness([0.7, 0.69])
-    assert clearness([0.6]) > clearness([0.6, 0.1]) > 0 == clearness([])
-
-
-def test_at_most_the_promised_share_of_what_is_clear_enough_is_wrong() -> None:
-    rng = np.random.default_rng(5)
-    lead = rng.uniform(0, 0.4, 400)
-    evidence = [np.array([[0.5 + gap, 0.5], [-1, -1], [0, 0], [0, 0]]) for gap in lead]
-    wanted = (rng.uniform(size=400) > 0.5 + lead).astype(int)  # the nearer it is, the oftener it is right
-    floors = []
-    for rate in (0.05, 0.2, 0.6):
-        weights, _ = fit_weights(evidence, list(wanted), rate)
-        said = np.array([clearness(weigh(one, weights).tolist()) >= weights.floor for one in evidence])
-        assert wanted[said].mean() <= rate
-        floors.append(weights.floor)
-    assert floors == sorted(floors, reverse=True)
-    assert floors[0] > floors[2]
-
-
-def test_of_too_few_rows_nothing_is_concluded_and_without_a_right_one_nothing_is_said() -> None:
-    evidence = [np.array([[0.9, 0.5], [-1, -1], [0, 0], [0, 0]])] * 20
-    assert fit_weights(evidence[:9], [1] * 9, 0.2)[0].floor == 0
-    assert fit_weights(evidence, [1] * 20, 0.2)[0].floor > 100
+    assert match_strength([0.6, 0.3]) > match_strength([0.7, 0.69])
+    assert match_strength([0.6]) > match_strength([0.6, 0.1]) > 0 == match_strength([])
 
 
 def test_content_words_are_without_stop_words_and_plurals() -> None:

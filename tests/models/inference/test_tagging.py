@@ -61,9 +61,9 @@ def test_a_tag_that_its_intent_never_had_has_to_be_very_sure() -> None:
     assert found("in rome", *said, tagging=tagging, intent=0) == [("city", "rome")]
     assert found("in rome", *said, tagging=tagging, intent=1) == [("song", "rome")]
     few = fit_tagging([(0, [OUT, B_CITY])] * 3, 2, len(LABELS))
-    assert not few.strange.any()
+    assert not few.unseen.any()
     unknown = fit_tagging([(None, [OUT, B_CITY])] * 40, 2, len(LABELS))
-    assert not unknown.strange.any()
+    assert not unknown.unseen.any()
 
 
 def test_what_often_follows_in_training_rows_decides_between_equals() -> None:
@@ -90,14 +90,16 @@ def test_an_unsure_slot_is_not_told() -> None:
 def test_the_path_is_the_best_of_all_that_are_allowed(logits: list[list[float]]) -> None:
     scores = np.array(logits)
     rng = np.random.default_rng(len(logits))
-    tagging = Tagging(rng.normal(size=(7, 7)).astype(np.float32), PLAIN.strange)
+    tagging = Tagging(rng.normal(size=(7, 7)).astype(np.float32), PLAIN.unseen)
 
     def worth(path: tuple[int, ...]) -> float:
         steps = zip((6, *path), (*path, 6), strict=True)
         for before, after in steps:
             if after in (I_CITY, I_SONG) and before not in (after, after - 1):
                 return -np.inf
-        step = 0.2 * sum(float(tagging.follows[a, b]) for a, b in zip((6, *path), (*path, 6), strict=True))
+        step = 0.2 * sum(
+            float(tagging.transitions[a, b]) for a, b in zip((6, *path), (*path, 6), strict=True)
+        )
         return step + sum(scores[word, tag] for word, tag in enumerate(path))
 
     best = max(itertools.product(range(6), repeat=len(logits)), key=worth)
@@ -107,6 +109,6 @@ def test_the_path_is_the_best_of_all_that_are_allowed(logits: list[list[float]])
 def test_a_word_that_is_likeliest_outside_is_so_unless_the_steps_make_up_for_it() -> None:
     follows = np.zeros((7, 7), np.float32)
     follows[6, B_CITY] = follows[B_CITY, 6] = 10  # times 0.2, twice: worth 4
-    tagger = Tagger(LABELS, Tagging(follows, PLAIN.strange))
+    tagger = Tagger(LABELS, Tagging(follows, PLAIN.unseen))
     assert tagger.path(np.array([[3.9, -9, 0, 0, 0, 0]])) == [B_CITY]
     assert tagger.path(np.array([[4.1, -9, 0, 0, 0, 0]])) == [OUT]

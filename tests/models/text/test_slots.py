@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.text import slots
 from slmfleet.models.text.slots import GRAMMARS, Situation, exact_slots, normal_order_id
 from slmfleet.models.training.data import load_corpus

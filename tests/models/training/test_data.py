@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slmfleet.models.errors import DataFault
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.text.normalise import fingerprint
 from slmfleet.models.training.data import hold_out, load_corpus
 from slmfleet.services.settings import SHOP_DIR

@@ -40,8 +40,8 @@ def test_a_passage_is_said_right_or_wrong_or_offered_among_others_or_not() -> No
     unanswered = Row("a.", "returns", "i", None, None, "own")
     result = evaluate_specialist(cast("Specialist", Finder()), [*rows, unanswered])
     assert (result.passages.hits, result.passages.total) == (3, 7)
-    assert (result.said.hits, result.said.total) == (4, 7)
-    assert (result.right_said.hits, result.right_said.total) == (2, 4)
+    assert (result.quoted.hits, result.quoted.total) == (4, 7)
+    assert (result.right_quoted.hits, result.right_quoted.total) == (2, 4)
     assert (result.right_offered.hits, result.right_offered.total) == (2, 3)
 
 

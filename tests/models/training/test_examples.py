@@ -11,9 +11,10 @@ from tokenizers import Tokenizer  # noqa: E402
 
 from slmfleet.models.text.slots import BOUNDARY  # noqa: E402
 from slmfleet.models.training.data import Row, Span  # noqa: E402
-from slmfleet.models.training.examples import example_maker, slot_labels  # noqa: E402
-from slmfleet.models.training.loop import UNKNOWN, Example, Recipe  # noqa: E402
+from slmfleet.models.training.examples import UNKNOWN, Example, example_maker, slot_labels_of  # noqa: E402
 from slmfleet.models.training.network import base_folder  # noqa: E402
+from slmfleet.models.training.recipe import Recipe  # noqa: E402
+from slmfleet.models.training.task import TrainingTask  # noqa: E402
 
 PLAIN = Recipe(layers=(0,), typo_share=0, terse_share=0, colloquial_share=0)
 ROWS = [
@@ -37,9 +38,10 @@ def texts_of(tokenizer: Tokenizer, recipe: Recipe) -> list[list[str]]:
 
 
 def make(tokenizer: Tokenizer, recipe: Recipe) -> Callable[[int], list[Example]]:
-    labels = slot_labels(ROWS, splits=recipe.join_share > 0)
-    place = {"fly": 0, "cancel": 1}
-    return example_maker(ROWS, tokenizer, place, labels, {}, lambda row: row.intent, recipe)
+    labels = slot_labels_of(ROWS, splits=recipe.join_share > 0)
+    return example_maker(
+        TrainingTask(ROWS, ["fly", "cancel"], lambda row: row.intent), tokenizer, labels, recipe
+    )
 
 
 def test_without_augmentation_every_epoch_is_the_rows(tokenizer: Tokenizer) -> None:
@@ -59,7 +61,7 @@ def test_each_share_changes_rows_without_slots_after_the_first_epoch(
 
 def test_joined_rows_have_no_intent_and_one_boundary(tokenizer: Tokenizer) -> None:
     recipe = replace(PLAIN, join_share=1.0)
-    labels = slot_labels(ROWS, splits=True)
+    labels = slot_labels_of(ROWS, splits=True)
     pairs = [one for epoch in range(8) for one in make(tokenizer, recipe)(epoch)[len(ROWS) :]]
     assert pairs
     for pair in pairs:

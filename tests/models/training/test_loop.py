@@ -6,7 +6,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from slmfleet.models.training.loop import UNKNOWN, Example, batches
+from slmfleet.models.training.examples import UNKNOWN, Example
+from slmfleet.models.training.loop import batches
 
 pytestmark = pytest.mark.train
 

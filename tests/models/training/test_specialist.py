@@ -11,15 +11,15 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from slmfleet.models.errors import DataFault  # noqa: E402
-from slmfleet.models.fleet.config import Fleet, load_fleet  # noqa: E402
+from slmfleet.models.fleet.config import Fleet  # noqa: E402
+from slmfleet.models.fleet.loading import load_fleet  # noqa: E402
 from slmfleet.models.inference.encoder import Encoder  # noqa: E402
 from slmfleet.models.inference.specialist import Specialist  # noqa: E402
 from slmfleet.models.training.data import load_corpus  # noqa: E402
 from slmfleet.models.training.distill import distilled_base, is_distilled  # noqa: E402
 from slmfleet.models.training.export import export_fp32, export_int8  # noqa: E402
-from slmfleet.models.training.loop import Recipe, passes  # noqa: E402
 from slmfleet.models.training.network import build  # noqa: E402
-from slmfleet.models.training.recipes import ROUTER, SPECIALIST, SPECIALIST_BASE  # noqa: E402
+from slmfleet.models.training.recipe import ROUTER, SPECIALIST, SPECIALIST_BASE, Recipe, epochs_for  # noqa: E402
 from slmfleet.models.training.specialist import fleet_texts, train_specialist  # noqa: E402
 from slmfleet.router.classifier import Router  # noqa: E402
 from slmfleet.router.train import train_router  # noqa: E402
@@ -52,7 +52,7 @@ def test_a_fleet_is_trained_answers_and_comes_out_the_same_again(fleet: Fleet, t
         models.append(digest(fleet.folder / "returns" / "bundle" / "model.int8.onnx"))
         card = train_router(fleet, corpus, silent, base, replace(ROUTER, layers=(0, 5)))
         routers.append(digest(fleet.folder / "router" / "bundle" / "model.int8.onnx"))
-    assert card.recipe["epochs"] == passes(card.trained_from.held_out_rows) == 20
+    assert card.recipe["epochs"] == epochs_for(card.trained_from.held_out_rows) == 20
     assert models[0] == models[1]
     assert routers[0] == routers[1]
     reading = Specialist.load(fleet.domains["returns"]).read("what's the return window for this?")

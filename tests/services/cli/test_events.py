@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from slmfleet.services.cli.main import app
 from slmfleet.services.events.brokers.redis import FIELD
-from slmfleet.services.events.cloudevents import CHANGES, QUERIES, death_event
+from slmfleet.services.events.cloudevents import CHANGES, QUERIES, dead_letter_event
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -135,7 +135,7 @@ def test_a_replayed_event_that_was_answered_gets_the_same_answer(broker: str, sh
         desk = Desk(broker, gateway(shop))
         body = query("where is my parcel", "9")
         await desk.handle(body)
-        await desk.dead.add(death_event(body, QUERIES, "undeliverable", "by hand", 0, None))
+        await desk.dead.add(dead_letter_event(body, QUERIES, "undeliverable", "by hand", 0, None))
         letter = (await desk.dead.all())[0]
         await desk.dead.replay(letter, desk.streams.publish, desk.ledger)
         await desk.dead.replay(letter, desk.streams.publish, desk.ledger)  # broken off and done again

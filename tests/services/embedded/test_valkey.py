@@ -14,7 +14,8 @@ import redis
 
 from slmfleet.models.errors import Unreachable
 from slmfleet.services.embedded import valkey as embedded_valkey
-from slmfleet.services.embedded.valkey import NAMES, EmbeddedValkey, Name, embedded_valkeys
+from slmfleet.services.embedded.configuration import NAMES, Name
+from slmfleet.services.embedded.valkey import EmbeddedValkey
 from slmfleet.services.settings import embedded_url
 
 PROGRAM = """
@@ -126,28 +127,12 @@ def test_a_second_process_uses_the_servers_of_the_first(tmp_path: Path) -> None:
         parent.wait(10)
 
 
-def test_a_server_that_ends_is_started_again(tmp_path: Path) -> None:
-    told: list[str] = []
-    with (
-        embedded_valkeys(tmp_path, ("cache",), told.append) as urls,
-        redis.Redis.from_url(urls["cache"]) as client,
-    ):
-        os.kill(int(client.info("server")["process_id"]), signal.SIGKILL)
-        _until(lambda: told == ["the embedded cache had ended and is started again"])
-        assert client.ping()
-    with redis.Redis.from_url(urls["cache"]) as client, pytest.raises(redis.ConnectionError):
-        client.ping()
-
-
-def test_one_that_cannot_start_is_told_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded_valkey, "get_binary_path", lambda: tmp_path / "nothing")
-    told: list[str] = []
-    with embedded_valkeys(tmp_path / "valkey", NAMES, told.append) as urls:
-        assert urls == {}
-    assert [line.split(";")[0] for line in told] == [
-        "the embedded cache does not come up",
-        "the embedded broker does not come up",
-    ]
+def test_one_that_cannot_start_says_where_its_log_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded_valkey, "valkey_binary", lambda: tmp_path / "nothing")
+    server = EmbeddedValkey("cache", tmp_path / "valkey")
+    with pytest.raises(Unreachable, match=r"the embedded cache does not come up; its log is .*cache.log"):
+        server.start()
+    server.stop()
     with pytest.raises(Unreachable, match="cannot be started"):
         EmbeddedValkey("cache", Path("/proc/nowhere")).start()
 

@@ -20,7 +20,7 @@ from slmfleet.services.events.cloudevents import (
     QueryData,
     answer_event,
     data_of,
-    death_event,
+    dead_letter_event,
     key_of,
     make_event,
     read_event,
@@ -132,6 +132,6 @@ def test_a_change_event_is_for_the_stream_of_changes() -> None:
 def test_a_dead_letter_holds_the_event_as_it_came(body: bytes) -> None:
     from slmfleet.services.events.cloudevents import DEAD, DiedData
 
-    letter = death_event(body, QUERIES, "unreadable", "why", 0, None)
+    letter = dead_letter_event(body, QUERIES, "unreadable", "why", 0, None)
     assert data_of(read_event(serialized(letter), DEAD), DiedData).raw() == body
-    assert letter.get_id() == death_event(body, QUERIES, "failed", "other", 3, None).get_id()
+    assert letter.get_id() == dead_letter_event(body, QUERIES, "failed", "other", 3, None).get_id()

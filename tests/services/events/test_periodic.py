@@ -4,14 +4,14 @@ import asyncio
 import random
 import time
 
-from slmfleet.services.events.brokers.redis import patient_client
 from slmfleet.services.events.ledger import Ledger
 from slmfleet.services.events.periodic import periodically
+from slmfleet.services.events.redis_connection import retrying_client
 
 
 async def test_it_ends_at_once_whatever_it_is_at(broker: str) -> None:
     """redis-py loses a cancellation now and then, which must keep nobody waiting."""
-    client = patient_client(broker)
+    client = retrying_client(broker)
     ledger = Ledger(client, 60, 0.2, 3)
     for _ in range(60):
         async with periodically(0.0005, lambda: ledger.renew(["a", "b"], "owner")):

@@ -21,7 +21,8 @@ from slmfleet.models.contracts import (
     Route,
     Slot,
 )
-from slmfleet.models.fleet.config import Fleet, load_fleet
+from slmfleet.models.fleet.config import Fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.text.grounding import ungrounded
 from slmfleet.services.pipeline.pipeline import Query
 from slmfleet.services.pipeline.reply import Replier
@@ -216,11 +217,11 @@ def test_a_lent_order_is_used_where_it_is_meant_or_needed(replier: Replier, flee
         )
 
     mine = Reference("order_id", IVANS, True)
-    unmeant = replace(mine, meant=False)
+    implicit = replace(mine, explicit=False)
     assert answered("track_order").status == "needs_input"
-    assert IVANS in answered("track_order", unmeant).parts[0].evidence[0].ref
+    assert IVANS in answered("track_order", implicit).parts[0].evidence[0].ref
     assert IVANS in answered("cancel_order", mine).text
-    assert answered("cancel_order", unmeant).parts[0].evidence[0].kind == "knowledge"
+    assert answered("cancel_order", implicit).parts[0].evidence[0].kind == "knowledge"
     own = reading(fleet, "orders", "cancel_order", {"order_id": "#W0000000"})
     assert IVANS not in reply(replier, replace(own, inherited_slots=(mine,)), "ivan_santos_6635").text
 

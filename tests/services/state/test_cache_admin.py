@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from slmfleet.models.errors import NotFound
 from slmfleet.services.cli.main import app
-from slmfleet.services.state.cache_admin import evict, printed, show
+from slmfleet.services.state.cache_admin import evict, render, show
 
 ASKED = "where is a parcel"
 OTHER = "how do I return it"
@@ -29,14 +29,14 @@ async def test_it_tells_what_is_kept_and_found(folder: Path, valkey: str) -> Non
     async with sharer(settings) as one:
         for text in (ASKED, ASKED, ASKED, OTHER, NO):
             await one.ask(text)
-        await one.shared.beat()
+        await one.shared.heartbeat()
         contents = await asyncio.to_thread(show, settings)
     assert contents.entries == 3
     assert contents.by_domain == {"shipping": 1, "returns": 1, "-": 1}
     assert contents.hits == {"shipping": 2}
     assert contents.replicas == 1
     assert contents.memory_max_bytes > contents.memory_bytes > contents.entry_bytes > 0
-    assert all(len(line) <= 80 for line in printed(contents).splitlines())
+    assert all(len(line) <= 80 for line in render(contents).splitlines())
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ async def test_what_is_evicted_is_computed_again(
         for text in (ASKED, OTHER, NO):
             await one.ask(text)
         assert await asyncio.to_thread(evict, settings, **given) == gone
-        await one.shared.beat()
-        assert len(one.shared.here) == 0  # what it kept for itself
+        await one.shared.heartbeat()
+        assert len(one.shared.local_answers) == 0  # what it kept for itself
         verdicts = {text: (await one.ask(text)).cache for text in (ASKED, OTHER, NO)}
         assert [text for text, verdict in verdicts.items() if verdict == "miss"] == missed
 

@@ -11,10 +11,8 @@ from fakes.sharing import end, replica_program, sharer, sharing_settings
 from redis.asyncio import Redis
 
 from slmfleet.models.errors import FleetFault, NotFound, Unreachable
-from slmfleet.models.fleet.config import load_fleet
 from slmfleet.services.embedded.valkey import EmbeddedValkey
 from slmfleet.services.state.change_publisher import ChangePublisher
-from slmfleet.services.state.knowledge_reload import KnowledgeFollower
 from slmfleet.services.state.redis_keys import RedisKeys
 
 ASKED = "where is a parcel"
@@ -105,7 +103,7 @@ async def test_a_replica_that_hangs_is_waited_for_only_while_it_counts_as_alive(
     settings = sharing_settings(folder, valkey)
     async with sharer(settings) as one:
         assert (await one.ask(ASKED)).text == "All about track."
-        one.shared._replica._task.cancel()  # type: ignore[union-attr]
+        one.shared._heartbeat._task.cancel()  # type: ignore[union-attr]
         changes = ChangePublisher(settings)
         write(folder, "shipping", "track", "Tracking anew.")
         await changes.knowledge_changed("shipping")
@@ -172,7 +170,7 @@ async def test_a_server_that_loses_the_news_of_a_change_is_told_again(
     async with sharer(settings) as one:
         changes = ChangePublisher(settings)
         await one.ask(ASKED)
-        renew = RedisKeys.renew
+        renew = RedisKeys.renew_tokens
 
         async def renew_and_lose(self: RedisKeys, client: Redis, *domains: str) -> dict[str, str]:
             fresh = await renew(self, client, *domains)
@@ -181,7 +179,7 @@ async def test_a_server_that_loses_the_news_of_a_change_is_told_again(
 
         write(folder, "shipping", "track", "Tracking anew.")
         with monkeypatch.context() as lossy:
-            lossy.setattr(RedisKeys, "renew", renew_and_lose)
+            lossy.setattr(RedisKeys, "renew_tokens", renew_and_lose)
             with pytest.raises(Unreachable, match="lost the news"):
                 await changes.knowledge_changed("shipping")
         await changes.knowledge_changed("shipping")
@@ -189,36 +187,6 @@ async def test_a_server_that_loses_the_news_of_a_change_is_told_again(
         await changes.close()
 
 
-async def test_an_order_is_never_answered_from_a_cache(folder: Path, valkey: str) -> None:
-    settings = sharing_settings(folder, valkey)
-    async with sharer(settings) as one:
-        changes = ChangePublisher(settings)
-        for _ in range(2):
-            await changes.order_changed("#W7678072")
-            assert (await one.ask("where is parcel #W7678072")).cache == "bypass"
-        await changes.close()
-
-
 async def test_without_a_server_nobody_can_be_told(folder: Path) -> None:
     with pytest.raises(Unreachable, match="SLMFLEET_REDIS_URL"):
         ChangePublisher(sharing_settings(folder, None))
-
-
-def test_a_specialist_elsewhere_follows_what_its_askers_quote(folder: Path) -> None:
-    class Index:
-        digests: list[str] = []  # noqa: RUF012
-
-        def reindex(self, domain: object) -> None:
-            self.digests.append(domain.knowledge_digest)  # type: ignore[attr-defined]
-
-    fleet = load_fleet(folder / "fleet")
-    following = KnowledgeFollower(fleet, "shipping", Index())
-    following.follow(fleet.domains["shipping"].knowledge_digest)
-    assert Index.digests == []
-    following.follow("what its own disk has not got yet")
-    write(folder, "shipping", "track", "Tracking anew.")
-    wanted = load_fleet(folder / "fleet").domains["shipping"].knowledge_digest
-    for _ in range(2):
-        following.follow(wanted)
-    assert Index.digests[-1] == wanted
-    assert fleet.domains["shipping"].knowledge_digest == wanted

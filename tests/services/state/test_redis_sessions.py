@@ -32,12 +32,12 @@ TURN = Turn(
 
 @pytest.fixture
 async def pair(valkey: str) -> AsyncIterator[tuple[RedisSessions, RedisSessions]]:
-    links = [RedisClient(valkey, timeout_s=2) for _ in range(2)]
+    clients = [RedisClient(valkey, timeout_s=2) for _ in range(2)]
     keys = RedisKeys("Corner & Shop")
-    one, two = (RedisSessions(link, keys, 60, InMemorySessions(60, 10)) for link in links)
+    one, two = (RedisSessions(client, keys, 60, InMemorySessions(60, 10)) for client in clients)
     yield one, two
-    for link in links:
-        await link.close()
+    for client in clients:
+        await client.close()
 
 
 async def test_another_replica_knows_what_was_said(pair: tuple[RedisSessions, RedisSessions]) -> None:

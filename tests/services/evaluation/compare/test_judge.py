@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from slmfleet.models.fleet.config import load_fleet
+from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.services.evaluation.compare.judge import Judge, visible
 from slmfleet.services.settings import SHOP_DIR
 
