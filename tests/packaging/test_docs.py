@@ -26,7 +26,7 @@ COMMAND = re.compile(r"(?:^|(?<=[\s(/]))slmfleet ([a-z][^|;)#<]*)")
 PLACEHOLDER = re.compile(r"/(?:[A-Z]+|[a-z])(?=[/.]|$)")
 NESTED = re.compile(r"\$\(([^)]*)\)")
 #: Where a command that is mentioned ends.
-ENDS = {"&", "&&", ">", "2>", "-->"}
+ENDS = {"&", "&&", ">", ">&2", "2>", "-->"}
 #: Variables of tests and tools, which no process that serves reads.
 OTHER_VARIABLES = {"SLMFLEET_TEST_NODES", "SLMFLEET_CRDS"}
 
@@ -48,8 +48,13 @@ def code_of(page: Path) -> Iterator[str]:
 
 def commands_of(page: Path) -> Iterator[list[str]]:
     for code in code_of(page):
-        inner = NESTED.findall(code)
-        for found in [text for part in (*inner, NESTED.sub("X", code)) for text in COMMAND.findall(part)]:
+        yield from commands_in(code)
+
+
+def commands_in(code: str) -> Iterator[list[str]]:
+    """The words after `slmfleet` of each command in a line."""
+    for part in (*NESTED.findall(code), NESTED.sub("X", code)):
+        for found in COMMAND.findall(part):
             try:
                 words = shlex.split(found)
             except ValueError:  # a quotation that ends on another line
@@ -155,6 +160,13 @@ def docs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_what_is_generated_from_the_code_is_current(docs: ModuleType) -> None:
     assert {page.name: fault for page in docs.pages() if (fault := docs.stale(page))} == {}
+
+
+def test_what_make_docs_runs_exists(docs: ModuleType) -> None:
+    run = {command for page in docs.pages() for _, command in docs.jobs_of(page)}
+    words = [found for command in run for found in commands_in(command)]
+    assert len(words) > 8
+    assert [fault for found in words if (fault := fault_of(found))] == []
 
 
 def test_a_block_shows_what_its_command_printed(docs: ModuleType, tmp_path: Path) -> None:
