@@ -12,6 +12,8 @@ from typing import Any
 
 FILE = Path(__file__).parent / "slmfleet.json"
 SOURCE = {"type": "prometheus", "uid": "slmfleet"}
+#: Metrics in no panel, alert or recording rule, and why (tests/packaging/test_contributing.py).
+NOT_DRAWN = {"slmfleet_model_parameters": "constant per version; GET /v1/fleet shows it"}
 _DURATION = "rate(slmfleet_{name}_duration_seconds_bucket[$__rate_interval])"
 
 

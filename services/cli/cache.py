@@ -1,4 +1,4 @@
-"""`slmfleet cache`: show evict measure bench."""
+"""`slmfleet cache`: show, evict, measure, bench."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from slmfleet.services.cli.options import FleetOption, JsonOption, report_errors
 from slmfleet.services.cli.progress_bars import bars
 from slmfleet.services.settings import load_settings
 
-app = typer.Typer(help="What is kept of answers: look, have it forgotten, measure.", no_args_is_help=True)
+app = typer.Typer(help="The answer cache: show, evict, measure, bench.", no_args_is_help=True)
 
 
 @app.command()
 def show(fleet: FleetOption = None, as_json: JsonOption = False) -> None:
-    """Entries and hits by domain, and the memory they take."""
-    from slmfleet.services.state import cache_admin as cache_contents
+    """Show entries and hits per domain, and the memory they take."""
+    with report_errors("serve"):
+        from slmfleet.services.state import cache_admin
 
-    with report_errors():
-        contents = cache_contents.show(load_settings(fleet_dir=fleet))
-        print(contents.model_dump_json(indent=2) if as_json else cache_contents.render(contents))
+        contents = cache_admin.show(load_settings(fleet_dir=fleet))
+        print(contents.model_dump_json(indent=2) if as_json else cache_admin.render(contents))
 
 
 @app.command()
 def evict(
     domain: Annotated[str | None, typer.Option(help="Answers that quote this domain's knowledge.")] = None,
-    text: Annotated[str | None, typer.Option(help="Answers to these words.")] = None,
+    text: Annotated[str | None, typer.Option(help="Answers to this text.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every answer.")] = False,
     fleet: FleetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Have answers forgotten, by every replica."""
-    from slmfleet.services.state import cache_admin as cache_contents
+    """Evict answers, on every replica."""
+    with report_errors("serve"):
+        from slmfleet.services.state import cache_admin
 
-    with report_errors():
         if everything == (domain is not None or text is not None):
-            raise SettingsFault("say what is to be forgotten: --domain, --text or both; or --all")
-        count = cache_contents.evict(load_settings(fleet_dir=fleet), domain, text)
-        print(json.dumps({"evicted": count}) if as_json else f"{count} answers are forgotten")
+            raise SettingsFault("say what to evict: --domain, --text or both; or --all")
+        count = cache_admin.evict(load_settings(fleet_dir=fleet), domain, text)
+        print(json.dumps({"evicted": count}) if as_json else f"{count} answers evicted")
 
 
 @app.command()
@@ -50,27 +50,28 @@ def measure(
     fleet: FleetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask pairs of questions that a cache must tell apart, and paraphrases: wrong hits, and hit rates."""
-    from slmfleet.services.evaluation.bench import cache_correctness as cache_measure
+    """Ask pairs of questions that a cache must distinguish: wrong hits, and hit rates."""
+    with report_errors("serve"), bars() as bar:
+        from slmfleet.services.evaluation.bench import cache_correctness
 
-    with report_errors(), bars() as bar:
-        result = cache_measure.measure(load_settings(fleet_dir=fleet), pairs, counted(bar("asking"), pairs))
-    print(result.model_dump_json(indent=2) if as_json else cache_measure.printed(result))
+        tick = counted(bar("asking"), pairs)
+        result = cache_correctness.measure(load_settings(fleet_dir=fleet), pairs, tick)
+    print(result.model_dump_json(indent=2) if as_json else cache_correctness.render(result))
     if result.wrong:
         raise typer.Exit(1)
 
 
 @app.command()
 def bench(
-    url: Annotated[str, typer.Option(help="A fleet that is being served.")] = "http://127.0.0.1:8080",
+    url: Annotated[str, typer.Option(help="URL of a served fleet.")] = "http://127.0.0.1:8080",
     requests: Annotated[int, typer.Option(min=100, help="Requests of each kind.")] = 2_000,
     fleet: FleetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Time a kept answer against a route that does nothing, and queries whose cache's server is down."""
-    from slmfleet.services.evaluation.bench import cache as cache_bench
+    """Time a cache hit against a no-op route, and queries while the cache's server is down."""
+    with report_errors("serve"), bars() as bar:
+        from slmfleet.services.evaluation.bench import cache
 
-    with report_errors(), bars() as bar:
         tick = counted(bar("asking"), requests + requests // 2)
-        result = cache_bench.bench(load_settings(fleet_dir=fleet), url, requests, tick)
-    print(result.model_dump_json(indent=2) if as_json else cache_bench.printed(result))
+        result = cache.bench(load_settings(fleet_dir=fleet), url, requests, tick)
+    print(result.model_dump_json(indent=2) if as_json else cache.render(result))

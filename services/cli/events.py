@@ -1,4 +1,4 @@
-"""`slmfleet consume`, `publish` and `dead`; services/events, which does the work, is imported when needed."""
+"""`slmfleet consume`, `publish` and `dead`. What they do is in services/events, imported when needed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ GATEWAY = "http://127.0.0.1:8080"
 
 BrokerOption = Annotated[
     str | None,
-    typer.Option("--broker", help="redis:// amqp:// or nats:// URL; that of `slmfleet up` without it."),
+    typer.Option("--broker", help="redis://, amqp:// or nats:// URL; by default that of `slmfleet up`."),
 ]
-LetterArgument = Annotated[str, typer.Argument(help="Id of a dead letter, or how it starts.")]
-dead = typer.Typer(help="Events that could not be dealt with.", no_args_is_help=True)
+LetterArgument = Annotated[str, typer.Argument(help="Id of a dead letter, or its first characters.")]
+dead = typer.Typer(help="Dead letters: events that could not be processed.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
-    """Make these commands of `app`."""
+    """Add these commands to `app`."""
     app.command()(consume)
     app.command()(publish)
     app.add_typer(dead, name="dead")
@@ -39,25 +39,25 @@ def add_to(app: typer.Typer) -> None:
 
 def consume(
     broker: BrokerOption = None,
-    gateway: Annotated[str, typer.Option(help="The gateway that answers.")] = GATEWAY,
+    gateway: Annotated[str, typer.Option(help="URL of the gateway that answers.")] = GATEWAY,
     in_process: Annotated[bool, typer.Option("--in-process", help="Answer here, without a gateway.")] = False,
     host: Annotated[str, typer.Option(help="Address of the health pages.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the health pages.")] = 8081,
     document: Annotated[
-        bool, typer.Option("--asyncapi", help="Print the AsyncAPI document and end.")
+        bool, typer.Option("--asyncapi", help="Print the AsyncAPI document and exit.")
     ] = False,
     fleet: FleetOption = None,
 ) -> None:
-    """Answer questions that come as events, until interrupted.
+    """Answer questions that arrive as events, until interrupted.
 
-    Ends with 0 when it was asked to, with 1 when it should be started again, with 2 for a wrong setting.
+    Exit code 0: stopped by a signal; 1: to be restarted; 2: a wrong setting.
     """
-    from slmfleet.services.events import consumer
-    from slmfleet.services.events.asyncapi import asyncapi
-    from slmfleet.services.events.brokers.registry import transport_for
-    from slmfleet.services.events.consume import consume as run
+    with report_errors("events"):
+        from slmfleet.services.events import consumer
+        from slmfleet.services.events.asyncapi import asyncapi
+        from slmfleet.services.events.brokers.registry import transport_for
+        from slmfleet.services.events.consume import consume as run
 
-    with report_errors():
         settings = load_settings(fleet_dir=fleet, broker_url=broker)
         if document:
             given = settings.broker_url
@@ -76,30 +76,31 @@ def consume(
 
 
 def publish(
-    text: Annotated[str | None, typer.Argument(help="A question, in a customer's words.")] = None,
-    knowledge: Annotated[str | None, typer.Option(help="Say that a domain's policy changed.")] = None,
-    order: Annotated[str | None, typer.Option(help="Say that an order changed.")] = None,
+    text: Annotated[str | None, typer.Argument(help="A question in a customer's words.")] = None,
+    knowledge: Annotated[str | None, typer.Option(help="Announce that this domain's policy changed.")] = None,
+    order: Annotated[str | None, typer.Option(help="Announce that this order changed.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the answer and print it.")] = False,
-    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to wait at most.")] = 30.0,
+    timeout_s: Annotated[float, typer.Option("--timeout", help="Most seconds to wait.")] = 30.0,
     token: Annotated[str | None, typer.Option(help="Customer token (slmfleet token CUSTOMER).")] = None,
     session: Annotated[str | None, typer.Option(help="Session id, for follow-ups.")] = None,
     event_id: Annotated[
-        str | None, typer.Option("--id", help="Id of the event; a new one without it.")
+        str | None, typer.Option("--id", help="Id of the event; by default a new one.")
     ] = None,
     source: Annotated[str, typer.Option(help="Source of the event.")] = "slmfleet/cli",
     traceparent: Annotated[str | None, typer.Option(help="W3C trace context.")] = None,
     broker: BrokerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a question, or news of a change, on the broker as an event."""
+    """Publish a question, or the news of a change, as an event."""
     from slmfleet.services.cli.render import render_answer
-    from slmfleet.services.events import cloudevents as events
-    from slmfleet.services.events import publisher
-    from slmfleet.services.events.connection import run_connected
-    from slmfleet.services.events.dead_letters import DeadLetter
-    from slmfleet.services.validation import validate
 
-    with report_errors():
+    with report_errors("events"):
+        from slmfleet.services.events import cloudevents as events
+        from slmfleet.services.events import publisher
+        from slmfleet.services.events.connection import run_connected
+        from slmfleet.services.events.dead_letters import DeadLetter
+        from slmfleet.services.validation import validate
+
         if [text, knowledge, order].count(None) != 2:
             raise SettingsFault("publish a question, or --knowledge DOMAIN, or --order ID: one of them")
         attributes = {"source": source, "id": event_id, "traceparent": traceparent}
@@ -113,21 +114,21 @@ def publish(
                 change = events.make_event(events.ORDER_CHANGED, {"order_id": order}, **given)
                 events.data_of(change, events.OrderChangedData)
             run_connected(settings, lambda at: publisher.publish(at.transport, change))
-            _published(events.STREAM_OF[change.get_type()], change.get_id(), as_json)
+            _print_published(events.STREAM_OF[change.get_type()], change.get_id(), as_json)
             return
         data = {"text": text, "token": token, "session_id": session}
         query = validate(events.QueryData, {name: value for name, value in data.items() if value is not None})
         event = events.make_event(events.QUERY_RECEIVED, query, **given)
         if not wait:
             run_connected(settings, lambda at: publisher.publish(at.transport, event))
-            _published(events.QUERIES, event.get_id(), as_json)
+            _print_published(events.QUERIES, event.get_id(), as_json)
             return
         outcome = run_connected(settings, lambda at: publisher.ask(at.transport, at.dead, event, timeout_s))
     if outcome is None:
         stderr.print(f"no answer within {timeout_s:g} s; is `slmfleet consume` running?", style="red")
         raise typer.Exit(1)
     if isinstance(outcome, DeadLetter):
-        print(outcome.model_dump_json(indent=2) if as_json else _told(outcome))
+        print(outcome.model_dump_json(indent=2) if as_json else _render_letter(outcome))
         raise typer.Exit(1)
     if as_json:
         print(outcome.model_dump_json(indent=2, exclude_none=True))
@@ -135,16 +136,16 @@ def publish(
         Console(highlight=False).print(render_answer(outcome.answer))
 
 
-def _published(stream: str, event_id: str, as_json: bool) -> None:
+def _print_published(stream: str, event_id: str, as_json: bool) -> None:
     print(json.dumps({"stream": stream, "id": event_id}) if as_json else f"{event_id} is on {stream}")
 
 
 @dead.command("list")
 def list_letters(broker: BrokerOption = None, as_json: JsonOption = False) -> None:
-    """Every event that could not be dealt with, and why."""
-    from slmfleet.services.events.connection import run_connected
+    """List every dead letter and its reason."""
+    with report_errors("events"):
+        from slmfleet.services.events.connection import run_connected
 
-    with report_errors():
         letters = run_connected(load_settings(broker_url=broker), lambda at: at.dead.all())
     if as_json:
         print(json.dumps([letter.model_dump(mode="json") for letter in letters], indent=2))
@@ -165,28 +166,28 @@ def list_letters(broker: BrokerOption = None, as_json: JsonOption = False) -> No
 
 @dead.command()
 def show(letter: LetterArgument, broker: BrokerOption = None, as_json: JsonOption = False) -> None:
-    """One event that could not be dealt with, as it came."""
-    from slmfleet.services.events.connection import run_connected
+    """Show a dead letter with its event as it was received."""
+    with report_errors("events"):
+        from slmfleet.services.events.connection import run_connected
 
-    with report_errors():
         found = run_connected(load_settings(broker_url=broker), lambda at: at.dead.get(letter))
-    print(found.model_dump_json(indent=2) if as_json else _told(found))
+    print(found.model_dump_json(indent=2) if as_json else _render_letter(found))
 
 
 @dead.command()
 def replay(
     letters: Annotated[
-        list[str] | None, typer.Argument(help="Ids of dead letters, or how they start.")
+        list[str] | None, typer.Argument(help="Ids of dead letters, or their first characters.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every dead letter that can be read.")] = False,
     broker: BrokerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish dead events again, as they came, and remove their letters."""
-    from slmfleet.services.events import publisher
-    from slmfleet.services.events.connection import run_connected
+    """Publish dead events again, unchanged, and remove their letters."""
+    with report_errors("events"):
+        from slmfleet.services.events import publisher
+        from slmfleet.services.events.connection import run_connected
 
-    with report_errors():
         if bool(letters) == everything:
             raise SettingsFault("name the dead letters to replay, or say --all")
         settings = load_settings(broker_url=broker)
@@ -201,7 +202,7 @@ def replay(
         raise typer.Exit(1)
 
 
-def _told(letter: DeadLetter) -> str:
+def _render_letter(letter: DeadLetter) -> str:
     died = letter.died
     tries = f", {died.attempts} attempts" if died.attempts else ""
     return (

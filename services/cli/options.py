@@ -1,4 +1,4 @@
-"""What the commands have in common: their options, and how a fault is told."""
+"""What the commands share: options, the console for errors, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from slmfleet.models.errors import SlmfleetError
+from slmfleet.models.extras import install_hint
 
 FleetOption = Annotated[
     Path | None, typer.Option("--fleet", help="The retailer's folder; the demonstration shop by default.")
@@ -20,10 +21,24 @@ stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 @contextmanager
-def report_errors() -> Iterator[None]:
-    """A fault is told in its own words, without a traceback; exit code 2."""
+def report_errors(extra: str | None = None) -> Iterator[None]:
+    """Report an error of slmfleet, or a library of a missing extra, in one message; exit code 2.
+
+    `extra` is the command's own extra, named where several bring the library. Imports of libraries that only
+    an extra brings belong inside the block. Other errors pass.
+    """
     try:
         yield
     except SlmfleetError as error:
-        stderr.print(str(error), markup=False, style="red")
-        raise typer.Exit(2) from None
+        _exit(str(error))
+    except ModuleNotFoundError as error:
+        hint = install_hint(error, extra)
+        if hint is None:
+            raise
+        _exit(hint)
+
+
+def _exit(message: str) -> None:
+    # Without markup: rich would take the brackets of an extra for a style.
+    stderr.print(message, markup=False, style="red")
+    raise typer.Exit(2)

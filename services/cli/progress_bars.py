@@ -23,7 +23,7 @@ from slmfleet.models.progress import Progress as Steps
 def bars(console: Console | None = None, auto_refresh: bool = True) -> Iterator[Bars]:
     """Bars on `console`, standard error by default; none where it is no terminal.
 
-    Without `auto_refresh` they are drawn only when they are told of something, so that they take nothing of
+    Without `auto_refresh` they are drawn only when a step is reported, so that they take nothing of
     what is measured between.
     """
     console = console or Console(stderr=True)
@@ -35,9 +35,9 @@ def bars(console: Console | None = None, auto_refresh: bool = True) -> Iterator[
         def bar(name: str) -> Steps:
             row = shown.add_task(name, total=None)
 
-            def told(done: int, total: int) -> None:
+            def advance(done: int, total: int) -> None:
                 shown.update(row, completed=done, total=total, refresh=not auto_refresh)
 
-            return told
+            return advance
 
         yield bar

@@ -12,12 +12,12 @@ from rich.console import Console
 from slmfleet.models.errors import DataFault
 from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.bundle import Card, size_bytes
-from slmfleet.models.training.data import load_corpus
 from slmfleet.models.training.distill import distilled_base, is_distilled
 from slmfleet.models.training.recipe import ROUTER_BASE, SPECIALIST_BASE
 from slmfleet.models.training.specialist import domain_texts, fleet_texts, train_specialist
 from slmfleet.router.train import train_router
 from slmfleet.services.cli.progress_bars import bars
+from slmfleet.services.evaluation.corpus import load_rows
 
 ROUTER = "router"
 
@@ -25,12 +25,12 @@ ROUTER = "router"
 def train_fleet(folder: Path, cache: Path, only: str | None) -> None:
     """Train every model of the fleet in `folder`, or the one named `only` (a domain or `router`).
 
-    The distilled base encoder is kept in `cache`; one domain is trained on the fleet's when it is there, else
-    on a quicker one. Raises FleetFault, DataFault.
+    The distilled base encoder is stored in `cache`; one domain starts from the fleet's base, or else
+    from a quicker one. Raises FleetFault, DataFault.
     """
     torch.set_num_threads(max(1, os.cpu_count() or 1))
     fleet = load_fleet(folder)
-    corpus = load_corpus(fleet)
+    corpus = load_rows(fleet)
     if only is not None and only != ROUTER and only not in fleet.domains:
         raise DataFault(f"there is no domain '{only}': choose one of {', '.join([*fleet.domains, ROUTER])}")
     names = [only] if only else [*fleet.domains, ROUTER]

@@ -1,4 +1,4 @@
-"""A share of rows as it is reported: percent, interval, counts."""
+"""A share of rows as reported: percent, interval, counts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Figure(BaseModel):
 
     @classmethod
     def of(cls, share: Share) -> Figure:
-        """A share as it is told."""
+        """The figure of a share; of no rows, without a percentage."""
         if not share.total:
             return cls(percent=None, low=None, high=None, hits=0, total=0)
         low, high = share.interval

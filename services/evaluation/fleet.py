@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from pydantic import BaseModel
 from rich.console import Group
@@ -13,12 +14,15 @@ from rich.table import Table
 from slmfleet.models.contracts import OUT_OF_SCOPE, Decision
 from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.bundle import size_bytes
+from slmfleet.models.inference.specialist import Specialist
 from slmfleet.models.progress import Progress
-from slmfleet.models.training.data import Row, load_corpus
-from slmfleet.models.training.evaluate import Share, by_source, evaluate_specialist
-from slmfleet.router.evaluate import evaluate_router
+from slmfleet.models.training.data import Row
+from slmfleet.models.training.evaluate import Share, SpecialistResult, by_source, evaluate_specialist
+from slmfleet.router.evaluate import RouterResult, evaluate_router
+from slmfleet.services.evaluation.corpus import load_rows
+from slmfleet.services.evaluation.decision_digest import DecisionDigest, RecordedSpecialist
 from slmfleet.services.evaluation.figures import Figure
-from slmfleet.services.evaluation.passages import Reach, reach
+from slmfleet.services.evaluation.passages import PassageOutcomes, passage_outcomes
 from slmfleet.services.pipeline.default_factory import load_models
 
 
@@ -31,6 +35,18 @@ class RouterFigures(BaseModel):
     wrong_dispatch: Figure
     refused_out_of_scope: Figure
     calibration_error: float | None
+
+    @classmethod
+    def of(cls, source: str, result: RouterResult) -> RouterFigures:
+        """The figures of a result."""
+        return cls(
+            source=source,
+            right_domain=Figure.of(result.right),
+            sent=Figure.of(result.sent),
+            wrong_dispatch=Figure.of(result.wrong_dispatch),
+            refused_out_of_scope=Figure.of(result.refused),
+            calibration_error=_known(result.calibration_error),
+        )
 
 
 class SpecialistFigures(BaseModel):
@@ -46,6 +62,21 @@ class SpecialistFigures(BaseModel):
     slot_f1: float | None
     calibration_error: float | None
 
+    @classmethod
+    def of(cls, domain: str, source: str, result: SpecialistResult) -> SpecialistFigures:
+        """The figures of a result."""
+        return cls(
+            domain=domain,
+            source=source,
+            intent=Figure.of(result.intents),
+            passage=Figure.of(result.passages),
+            passage_said=Figure.of(result.quoted),
+            right_of_said=Figure.of(result.right_quoted),
+            right_among_offered=Figure.of(result.right_offered),
+            slot_f1=_known(result.slot_f1),
+            calibration_error=_known(result.calibration_error),
+        )
+
 
 class Evaluation(BaseModel):
     """Everything that `slmfleet evaluate` measures."""
@@ -57,9 +88,11 @@ class Evaluation(BaseModel):
     router: list[RouterFigures]
     specialists: list[SpecialistFigures]
     #: Of all sources, questions that a passage answers.
-    reach: Reach
-    #: Of all that is out of scope, what passages are offered to all the same.
+    reach: PassageOutcomes
+    #: Of all rows out of scope, those that are offered passages all the same.
     offered_out_of_scope: Figure
+    #: Over every decision and reading: equal where nothing that is decided changed.
+    decisions_sha256: str
 
 
 def _known(value: float) -> float | None:
@@ -69,49 +102,27 @@ def _known(value: float) -> float | None:
 def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> Evaluation:
     """Evaluate the bundles of the fleet in `folder`. Raises FleetFault, DataFault, BundleFault."""
     fleet = load_fleet(folder)
-    corpus = load_corpus(fleet)
+    corpus = load_rows(fleet)
     router, specialists = load_models(fleet)
     done, total = 0, len(corpus.test) + sum(len(corpus.of(name).test) for name in specialists)
     groups = by_source(corpus.test)
     decisions: dict[str, list[Decision]] = {}
+    digest = DecisionDigest()
     for source, rows in groups.items():
         decisions[source] = [router.route(row.text) for row in rows]
+        digest.add(decisions[source])
         done += len(rows)
         progress(done, total)
     groups["all"] = [row for rows in groups.values() for row in rows]
     decisions["all"] = [decision for made in decisions.values() for decision in made]
-    router_figures = []
-    for source, rows in groups.items():
-        routed = evaluate_router(rows, decisions[source])
-        router_figures.append(
-            RouterFigures(
-                source=source,
-                right_domain=Figure.of(routed.right),
-                sent=Figure.of(routed.sent),
-                wrong_dispatch=Figure.of(routed.wrong_dispatch),
-                refused_out_of_scope=Figure.of(routed.refused),
-                calibration_error=_known(routed.calibration_error),
-            )
-        )
     specialist_figures = []
     for name, specialist in specialists.items():
+        # evaluate_specialist calls nothing but `read`.
+        recorded = cast("Specialist", RecordedSpecialist(specialist, digest))
         for source, rows in by_source(corpus.of(name).test).items():
-            read = evaluate_specialist(specialist, rows)
+            specialist_figures.append(SpecialistFigures.of(name, source, evaluate_specialist(recorded, rows)))
             done += len(rows)
             progress(done, total)
-            specialist_figures.append(
-                SpecialistFigures(
-                    domain=name,
-                    source=source,
-                    intent=Figure.of(read.intents),
-                    passage=Figure.of(read.passages),
-                    passage_said=Figure.of(read.quoted),
-                    right_of_said=Figure.of(read.right_quoted),
-                    right_among_offered=Figure.of(read.right_offered),
-                    slot_f1=_known(read.slot_f1),
-                    calibration_error=_known(read.calibration_error),
-                )
-            )
     folders = {name: domain.folder / "bundle" for name, domain in fleet.domains.items()}
     folders["router"] = folder / "router" / "bundle"
     return Evaluation(
@@ -119,14 +130,18 @@ def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> E
         threshold=router.card.threshold,
         max_wrong_domain_rate=fleet.config.router.max_wrong_domain_rate,
         bytes={name: size_bytes(path) for name, path in folders.items()},
-        router=router_figures,
+        router=[
+            RouterFigures.of(source, evaluate_router(rows, decisions[source]))
+            for source, rows in groups.items()
+        ],
         specialists=specialist_figures,
-        reach=reach(groups["all"], decisions["all"], specialists),
+        reach=passage_outcomes(groups["all"], decisions["all"], specialists),
         offered_out_of_scope=Figure.of(_offered_outside(groups["all"], decisions["all"])),
+        decisions_sha256=digest.hexdigest(),
     )
 
 
-def tables(result: Evaluation) -> list[Group | Table | str]:
+def render(result: Evaluation) -> list[Group | Table | str]:
     """The evaluation for a terminal of 80 columns."""
     routing = Table(title="Router: percent [95 % interval] rows", box=None, padding=(0, 1, 0, 0))
     for head in ("source", "right domain", "sent", "wrong dispatch", "refused"):
@@ -143,15 +158,15 @@ def tables(result: Evaluation) -> list[Group | Table | str]:
     for line in result.specialists:
         f1 = "-" if line.slot_f1 is None else f"{100 * line.slot_f1:.1f}"
         reading.add_row(line.domain, line.source.removeprefix("hint3/"), str(line.intent), f1)
-    saying = Table(title="Passages: percent [95 % interval] rows", box=None, padding=(0, 1, 0, 0))
+    passages = Table(title="Passages: percent [95 % interval] rows", box=None, padding=(0, 1, 0, 0))
     for head in ("domain", "first", "said", "right of said", "among offered"):
-        saying.add_column(head, justify="left")
+        passages.add_column(head, justify="left")
     for line in result.specialists:
         if line.passage.total:
-            said, right, among = (
+            quoted, right, among = (
                 str(figure) for figure in (line.passage_said, line.right_of_said, line.right_among_offered)
             )
-            saying.add_row(line.domain, str(line.passage), said, right, among)
+            passages.add_row(line.domain, str(line.passage), quoted, right, among)
     total = sum(result.bytes.values()) / 1e6
     sizes = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in result.bytes.items())
     return [
@@ -159,9 +174,9 @@ def tables(result: Evaluation) -> list[Group | Table | str]:
         "",
         reading,
         "",
-        saying,
+        passages,
         "",
-        _reached(result),
+        _render_outcomes(result),
         "",
         "right domain: of rows for a domain or a person, threshold aside; sent: of a "
         "domain's rows, those sent to a specialist; wrong dispatch: of rows sent, those "
@@ -174,6 +189,7 @@ def tables(result: Evaluation) -> list[Group | Table | str]:
         f"Router {result.router_version}, threshold {result.threshold:.3f}, "
         f"promised wrong-dispatch rate {result.max_wrong_domain_rate:.2f} (fitted on held-out rows).",
         f"Bundles, MB: {sizes}; all {total:.1f}.",
+        f"Decisions: sha256 {result.decisions_sha256[:16]}",
     ]
 
 
@@ -182,7 +198,7 @@ def _offered_outside(rows: Sequence[Row], decisions: Sequence[Decision]) -> Shar
     return Share(sum(one.abstained and one.likely for one in outside), len(outside))
 
 
-def _reached(result: Evaluation) -> str:
+def _render_outcomes(result: Evaluation) -> str:
     counts, outside = result.reach, result.offered_out_of_scope
     return (
         f"Of {counts.total} questions that a passage answers, router and specialists together answer "

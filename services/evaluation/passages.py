@@ -1,4 +1,4 @@
-"""What customers get whose question a passage answers: it, another one, a choice, or a person."""
+"""Where questions end up that a passage answers: with it, another one, a choice of passages, or a person."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from slmfleet.models.inference.specialist import Specialist
 from slmfleet.models.training.data import Row
 
 
-class Reach(BaseModel):
-    """How many questions were answered from their passage or from another one, offered passages with theirs
-    among them or not, or left to a person or refused. As if no records were at hand."""
+class PassageOutcomes(BaseModel):
+    """How many questions were answered from their passage or another one, were offered passages with theirs
+    among them or not, or went to a person or were refused. As if no records were available."""
 
     answered_right: int = 0
     answered_wrong: int = 0
@@ -27,9 +27,11 @@ class Reach(BaseModel):
         return sum(self.model_dump().values())
 
 
-def reach(rows: Sequence[Row], decisions: Sequence[Decision], specialists: Mapping[str, Specialist]) -> Reach:
+def passage_outcomes(
+    rows: Sequence[Row], decisions: Sequence[Decision], specialists: Mapping[str, Specialist]
+) -> PassageOutcomes:
     """Count `rows` that a passage answers, each with its decision."""
-    counts = Reach()
+    counts = PassageOutcomes()
     for row, decision in zip(rows, decisions, strict=True):
         if row.passage is not None:
             kind = _outcome(row, decision, specialists)
@@ -40,7 +42,7 @@ def reach(rows: Sequence[Row], decisions: Sequence[Decision], specialists: Mappi
 def _outcome(row: Row, decision: Decision, specialists: Mapping[str, Specialist]) -> str:
     if decision.abstained and not decision.likely:
         return "not_answered"
-    said: list[tuple[str, str]] = []
+    quoted: list[tuple[str, str]] = []
     offered: list[tuple[str, str]] = []
     for route in decision.routes:
         specialist = specialists.get(route.domain)
@@ -48,12 +50,12 @@ def _outcome(row: Row, decision: Decision, specialists: Mapping[str, Specialist]
             reading = specialist.read(route.text)
             found = [(route.domain, match.passage_id) for match in reading.passages]
             if reading.passage_is_evidence and not decision.abstained:
-                said += found[:1]
+                quoted += found[:1]
             else:
                 offered += found
     right = (row.domain, row.passage)
-    if said:
-        return "answered_right" if right in said else "answered_wrong"
+    if quoted:
+        return "answered_right" if right in quoted else "answered_wrong"
     if offered:
         return "offered_right" if right in offered else "offered_wrong"
     return "not_answered"

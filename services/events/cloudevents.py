@@ -17,7 +17,6 @@ import orjson
 from cloudevents.core.exceptions import CloudEventValidationError
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from dateutil.parser import isoparse
 from pydantic import BaseModel, ConfigDict, Field
 
 from slmfleet.models.contracts import Answer
@@ -161,7 +160,7 @@ def read_event(body: bytes, stream: str | None = None) -> CloudEvent:
             raise EventFault("invalid", f"{name}: is required, as text")
     try:
         if isinstance(document.get("time"), str):
-            document["time"] = isoparse(document["time"])
+            document["time"] = datetime.fromisoformat(document["time"].upper())
         event = CloudEvent(document, data)
     except ValueError:
         raise EventFault("invalid", "time: must be a time such as 2026-06-15T12:00:00Z (RFC 3339)") from None

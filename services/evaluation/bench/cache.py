@@ -1,6 +1,6 @@
-"""`slmfleet cache bench`: a kept answer against a route that does nothing, and what a dead server costs.
+"""`slmfleet cache bench`: a cache hit against a no-op route, and what an unreachable server costs.
 
-Both are taken in turns, so that a machine that is busy elsewhere slows them alike.
+The two are measured by turns, so that other load slows both alike.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import BaseModel, SecretStr
 from slmfleet.models.errors import SettingsFault
 from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.question import Query
-from slmfleet.models.training.data import load_corpus
+from slmfleet.services.evaluation.corpus import load_rows
 from slmfleet.services.pipeline.assembly import load_pipeline
 from slmfleet.services.pipeline.default_factory import DefaultFactory
 from slmfleet.services.settings import Settings
@@ -68,17 +68,17 @@ def bench(settings: Settings, url: str, requests: int, advance: Callable[[], Non
     )
 
 
-def printed(result: CacheBench) -> str:
+def render(result: CacheBench) -> str:
     """The benchmark for a terminal."""
     low, middle, high = result.ratio
     return (
         f"{result.requests} of each at {result.url}, in turns:\n"
-        f"  GET /healthz {result.no_op_p50_ms} ms, a kept answer {result.hit_p50_ms} ms (p50)\n"
+        f"  GET /healthz {result.no_op_p50_ms} ms, a cache hit {result.hit_p50_ms} ms (p50)\n"
         f"  ratio {middle} ({low} to {high} in {_ROUNDS} rounds)\n"
         f"{result.queries} queries in this process, in turns:\n"
         f"  without a cache {result.without_cache_p50_ms} ms, its server down "
         f"{result.server_down_p50_ms} ms (p50)\n"
-        f"  a dead server adds {result.down_adds_ms} ms (median of the differences)"
+        f"  an unreachable server adds {result.down_adds_ms} ms (median of the differences)"
     )
 
 
@@ -97,14 +97,14 @@ def _over_http(
 
     no_op, hits = [], []
     try:
-        body = next((each for each in map(_asking, _CANDIDATES) if _is_kept(timed, each)), None)
+        body = next((each for each in map(_request_body, _CANDIDATES) if _is_cached(timed, each)), None)
         if body is None:
-            raise SettingsFault(f"{url} keeps no answer to any of: {'; '.join(_CANDIDATES)}")
+            raise SettingsFault(f"{url} caches no answer to any of: {'; '.join(_CANDIDATES)}")
         for _ in range(requests):
             no_op.append(timed("GET", "/healthz", None)[0])
             took_ms, answer = timed("POST", "/v1/queries", body)
             if json.loads(answer).get("cache") != "hit":
-                raise SettingsFault(f"an answer that was kept was not found again at {url}")
+                raise SettingsFault(f"a cached answer was not found again at {url}")
             hits.append(took_ms)
             advance()
     except OSError as error:
@@ -114,11 +114,11 @@ def _over_http(
     return no_op, hits
 
 
-def _asking(text: str) -> bytes:
+def _request_body(text: str) -> bytes:
     return json.dumps({"text": text}).encode()
 
 
-def _is_kept(timed: Callable[[str, str, bytes | None], tuple[float, bytes]], body: bytes) -> bool:
+def _is_cached(timed: Callable[[str, str, bytes | None], tuple[float, bytes]], body: bytes) -> bool:
     verdicts = [json.loads(timed("POST", "/v1/queries", body)[1]).get("cache") for _ in range(20)]
     return bool(verdicts[-1] == "hit")
 
@@ -128,7 +128,7 @@ async def _server_down(
 ) -> tuple[Sequence[float], Sequence[float]]:
     """Milliseconds of each query without a cache, and with one whose server is gone; none is found there."""
     fleet = load_fleet(settings.fleet_dir)
-    texts = [row.text for row in load_corpus(fleet).test][:count]
+    texts = [row.text for row in load_rows(fleet).test][:count]
     shared = SharedState(settings.model_copy(update={"redis_url": SecretStr(_NOBODY)}))
     shared.start()
     plain: list[float] = []

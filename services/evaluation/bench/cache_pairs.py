@@ -1,4 +1,4 @@
-"""Pairs of questions that a cache must tell apart, and pairs that it may take for one, made from the data."""
+"""Pairs of questions that a cache must distinguish, and paraphrases, made from the fleet's rows."""
 
 from __future__ import annotations
 

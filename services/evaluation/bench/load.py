@@ -23,7 +23,7 @@ BITEXT_ROWS = 500
 class Benchmark(BaseModel):
     """What the server answered. Latencies are the client's, in milliseconds, over every request.
 
-    `from_cache` of the answers no model was asked for: evict them before, to measure the models.
+    `from_cache`: answers without a model; evict them before, to measure the models.
     """
 
     url: str
@@ -91,7 +91,7 @@ def bench(url: str, texts: Sequence[str], connections: int, api_key: str | None 
     )
 
 
-def printed(result: Benchmark) -> str:
+def render(result: Benchmark) -> str:
     """The benchmark for a terminal."""
     statuses = ", ".join(f"{count} x {status}" for status, count in sorted(result.statuses.items()))
     answers = ", ".join(f"{answer} {count}" for answer, count in result.answers.items())

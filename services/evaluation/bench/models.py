@@ -41,7 +41,7 @@ class ModelTimes(BaseModel):
 def model_times(fleet: Fleet, texts: Sequence[str], progress: Progress) -> ModelTimes:
     """Read `texts` one after another in this thread, each once: none is answered from a cache.
 
-    Raises BundleFault, ModelBroken; DataFault when too few texts are for a domain to tell.
+    Raises BundleFault, ModelBroken; DataFault where fewer than two texts are for a domain.
     """
     router = Router.of(fleet)
     specialists = {name: Specialist.load(domain) for name, domain in fleet.domains.items()}
@@ -84,7 +84,7 @@ def _took(times: Sequence[Spent]) -> Timing:
     )
 
 
-def printed(result: ModelTimes) -> str:
+def render(result: ModelTimes) -> str:
     """The times for a terminal."""
     lines = ["one thread       texts   p50 ms   p99 ms  CPU p50 ms"]
     for name, took in (("router", result.router), ("specialist", result.specialist), ("both", result.both)):

@@ -1,4 +1,4 @@
-"""A model to set the fleet beside: a generator that answers from passages put into its prompt."""
+"""A model to compare the fleet with: a generator that answers from passages in its prompt."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Literal, Protocol, TypedDict
 
 from slmfleet.models.fleet.knowledge import Passage
 
-#: What a generator is to say where the policy answers nothing.
+#: What a generator should reply where the policy does not answer.
 REFUSAL = "Sorry, I can't help with that."
-#: Tokens of prompt and answer together that a model in this process is given room for.
+#: Context of a model in this process, in tokens: prompt and answer together.
 CONTEXT_TOKENS = 4_096
 
 
 class Message(TypedDict):
-    """A turn of a chat, as OpenAI's interface has it."""
+    """A turn of a chat, in the shape of OpenAI's interface."""
 
     role: Literal["system", "user", "assistant"]
     content: str
@@ -23,7 +23,7 @@ class Message(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a generator wrote, and how many tokens it read and wrote (None: not told)."""
+    """What a generator wrote, and how many tokens it read and wrote (None: not reported)."""
 
     text: str
     prompt_tokens: int | None
@@ -31,11 +31,11 @@ class Reply:
 
 
 class Baseline(Protocol):
-    """A generator that is asked one question at a time, greedily."""
+    """A generator that answers one question at a time, by greedy decoding."""
 
-    #: How it is called in a table.
+    #: Its name in a table.
     name: str
-    #: None where nobody tells.
+    #: None where not known.
     parameters: int | None
     #: Whether it computes in this process, so that its CPU time and memory can be measured.
     in_process: bool
@@ -47,7 +47,7 @@ class Baseline(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what it holds; it is not asked again."""
+        """Release its resources."""
         ...
 
 

@@ -31,7 +31,7 @@ class GgufBaseline:
         params.model.path = str(path)
         params.n_ctx, params.n_parallel, params.n_gpu_layers = CONTEXT_TOKENS, 1, 0
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-        # Prompts that are no longer asked about are not kept in memory; the system prompt is, as it is read.
+        # Earlier prompts are not cached in memory; the system prompt, which all of them share, is.
         params.cache_ram_mib = 0
         # It listens on a loopback port of its own choice, where nobody else is to compute anything.
         key = secrets.token_hex()
@@ -41,9 +41,9 @@ class GgufBaseline:
             self._server = xllamacpp.Server(params)
         except RuntimeError:
             raise BaselineFault(f"{path}: llama.cpp cannot load it as a gguf model") from None
-        self.parameters = self._told_parameters(key)
+        self.parameters = self._parameters(key)
 
-    def _told_parameters(self, key: str) -> int | None:
+    def _parameters(self, key: str) -> int | None:
         """What llama.cpp tells over its port alone."""
         at = urlsplit(self._server.listening_address)
         with closing(HTTPConnection(at.hostname or "", at.port, timeout=10)) as connection:
@@ -53,14 +53,14 @@ class GgufBaseline:
 
     def answer(self, messages: Sequence[Message], max_tokens: int) -> Reply:
         """The likeliest continuation. Raises BaselineFault where the prompt is too long."""
-        told = self._server.handle_chat_completions(
+        response = self._server.handle_chat_completions(
             {"messages": list(messages), "temperature": 0, "max_tokens": max_tokens}
         )
-        if "error" in told:
-            raise BaselineFault(f"{self.name}: {told['error']['message']}")
-        usage = told["usage"]
+        if "error" in response:
+            raise BaselineFault(f"{self.name}: {response['error']['message']}")
+        usage = response["usage"]
         return Reply(
-            told["choices"][0]["message"]["content"] or "",
+            response["choices"][0]["message"]["content"] or "",
             int(usage["prompt_tokens"]),
             int(usage["completion_tokens"]),
         )

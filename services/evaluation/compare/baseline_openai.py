@@ -31,14 +31,14 @@ class UrlBaseline:
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._client = httpx.Client(headers=headers, timeout=TIMEOUT_S)
         try:
-            self.name = model or str(self._told("GET", "models", lambda body: body["data"][0]["id"]))
+            self.name = model or str(self._request("GET", "models", lambda body: body["data"][0]["id"]))
         except BaselineFault:
             self.close()
             raise
 
     def answer(self, messages: Sequence[Message], max_tokens: int) -> Reply:
         """The likeliest continuation. Raises BaselineFault where the server does not give one."""
-        return self._told(
+        return self._request(
             "POST",
             "chat/completions",
             _reply,
@@ -49,7 +49,7 @@ class UrlBaseline:
         """Close the connections."""
         self._client.close()
 
-    def _told(self, method: str, path: str, read: Callable[[Any], T], body: object = None) -> T:
+    def _request(self, method: str, path: str, read: Callable[[Any], T], body: object = None) -> T:
         where = f"{self._url}/{path}"
         try:
             response = self._client.request(method, where, json=body)

@@ -15,7 +15,7 @@ from slmfleet.services.evaluation.compare.baseline import CONTEXT_TOKENS, Messag
 
 
 class TransformersBaseline:
-    """A causal model in a folder, on `threads` threads, in the number type that it is kept in."""
+    """A causal model in a folder, on `threads` threads, in the number type that it is stored in."""
 
     in_process = True
     leaves_machine = False

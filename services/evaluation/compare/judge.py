@@ -64,29 +64,29 @@ class Judge:
     """Judges answers by the knowledge of one shop."""
 
     def __init__(self, passages: Iterable[Passage]) -> None:
-        said = [_terms(f"{passage.title}. {passage.text}") for passage in passages]
-        self._count = len(said)
-        self._spoken = Counter(term for one in said for term in one)
+        terms = [_terms(f"{passage.title}. {passage.text}") for passage in passages]
+        self._count = len(terms)
+        self._passages_with = Counter(term for one in terms for term in one)
 
     def verdict(self, question: str, answer: str, right: Passage | None, evidence: Sequence[str]) -> Verdict:
         """Judge `answer`, which had `evidence` to stand on. `right` is None where nothing answers."""
-        said = visible(answer)
-        if not said or _REFUSAL.search(said):
+        shown = visible(answer)
+        if not shown or _REFUSAL.search(shown):
             return Verdict(refused=True, right=False, grounded=True)
         known = numbers(question).union(*map(numbers, evidence))
-        invented = tuple(sorted(numbers(said) - known))
+        invented = tuple(sorted(numbers(shown) - known))
         return Verdict(
             refused=False,
-            right=right is not None and self.carries(question, said, right),
-            grounded=not invented and self._stands(said, [question, *evidence]),
+            right=right is not None and self.carries(question, shown, right),
+            grounded=not invented and self._is_grounded(shown, [question, *evidence]),
             invented=invented,
         )
 
     def carries(self, question: str, answer: str, passage: Passage) -> bool:
-        """Whether `answer` tells a sentence of `passage`."""
-        terms, told = _terms(answer), numbers(answer)
+        """Whether `answer` states a sentence of `passage`."""
+        terms, found = _terms(answer), numbers(answer)
         return any(
-            figures <= told and self._weight(key & terms) >= ENOUGH * self._weight(key)
+            figures <= found and self._weight(key & terms) >= ENOUGH * self._weight(key)
             for key, figures in _facts(question, passage)
         )
 
@@ -96,7 +96,7 @@ class Judge:
             return math.nan
         return sum(self.carries(question, other.text, right) for other in others) / len(others)
 
-    def _stands(self, answer: str, evidence: Sequence[str]) -> bool:
+    def _is_grounded(self, answer: str, evidence: Sequence[str]) -> bool:
         known = set().union(*map(_terms, evidence))
         return all(
             self._weight(terms & known) >= ENOUGH * self._weight(terms)
@@ -104,7 +104,7 @@ class Judge:
         )
 
     def _weight(self, terms: set[str]) -> float:
-        return sum(math.log(1 + self._count / max(1, self._spoken[term])) for term in terms)
+        return sum(math.log(1 + self._count / max(1, self._passages_with[term])) for term in terms)
 
 
 def visible(answer: str) -> str:
@@ -118,9 +118,10 @@ def _terms(text: str) -> set[str]:
 
 def _facts(question: str, passage: Passage) -> list[tuple[set[str], set[str]]]:
     """Key terms and numbers of each telling sentence of `passage`, without those of `question`."""
-    asked, figures = _terms(question), numbers(question)
+    in_question, figures = _terms(question), numbers(question)
     sentences = [
-        (_terms(sentence) - asked, numbers(sentence) - figures) for sentence in _SENTENCE.split(passage.text)
+        (_terms(sentence) - in_question, numbers(sentence) - figures)
+        for sentence in _SENTENCE.split(passage.text)
     ]
     telling = [one for one in sentences if len(one[0]) + len(one[1]) >= MIN_FACTS]
-    return telling or [(_terms(passage.text) - asked, numbers(passage.text) - figures)]
+    return telling or [(_terms(passage.text) - in_question, numbers(passage.text) - figures)]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from slmfleet.models.errors import BaselineFault
+from slmfleet.models.extras import install_hint
 from slmfleet.services.evaluation.compare.baseline import Baseline
 from slmfleet.services.settings import Settings
-
-_EXTRAS = {"xllamacpp": "gguf", "torch": "transformers", "transformers": "transformers"}
 
 
 def is_url(where: str) -> bool:
@@ -37,12 +36,10 @@ def open_baseline(where: str, settings: Settings, threads: int, model: str | Non
 
             return TransformersBaseline(path, threads)
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get(error.name or "")
-        if extra is None:
+        hint = install_hint(error, "compare" if is_url(where) else "transformers")
+        if hint is None:
             raise
-        raise BaselineFault(
-            f"{where}: {error.name} is not installed: pip install 'slmfleet[{extra}]'"
-        ) from None
+        raise BaselineFault(f"{where}: {hint}") from None
     raise BaselineFault(
         f"{where}: should be a .gguf file, a folder with a Hugging Face model, or the URL of an "
         "OpenAI-compatible server (http://host:port/v1)"

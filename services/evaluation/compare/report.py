@@ -1,4 +1,4 @@
-"""What `slmfleet compare` found: the figures of both sides, as JSON and as a table."""
+"""The result of `slmfleet compare`: the figures of both sides, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from slmfleet.models.training.evaluate import Share
+from slmfleet.services.evaluation.compare.options import CompareOptions, Prices
 from slmfleet.services.evaluation.figures import Figure
 
 
@@ -24,15 +25,6 @@ class Sizes:
     parameters: int | None
     resident_bytes: int | None
     leaves_machine: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """Of an hour of a core, and of a million tokens that a URL reads and writes; in one currency."""
-
-    core_hour: float | None = None
-    million_read: float | None = None
-    million_written: float | None = None
 
 
 class Outcome(BaseModel):
@@ -61,7 +53,7 @@ class QuestionResult(BaseModel):
 
 
 class Side(BaseModel):
-    """The figures of one side. Latency and CPU over all questions; None: not measured or not told.
+    """The figures of one side. Latency and CPU over all questions; None: not measured or not reported.
 
     `right`, `right_and_grounded`: of all in-domain questions. `grounded`: of the answers given, in any scope.
     """
@@ -105,17 +97,16 @@ class Comparison(BaseModel):
 
 def comparison(
     asked: list[QuestionResult],
+    options: CompareOptions,
+    *,
     fleet: Sizes,
     baseline: Sizes,
-    seed: int,
-    right_passage: bool,
     lenience: float,
     core_watts: float,
-    prices: Prices,
 ) -> Comparison:
-    """The figures of what was asked."""
-    ours = _side(fleet, asked, lambda one: one.fleet, core_watts, prices)
-    theirs = _side(baseline, asked, lambda one: one.baseline, core_watts, prices)
+    """The figures of both sides over the results `asked`. `lenience` in percent."""
+    ours = _side(fleet, [one.fleet for one in asked], asked, core_watts, options.prices)
+    theirs = _side(baseline, [one.baseline for one in asked], asked, core_watts, options.prices)
     inside = [one for one in asked if one.passage is not None]
     ratio = None
     if ours.cpu_ms_per_query and theirs.cpu_ms_per_query:
@@ -124,10 +115,10 @@ def comparison(
         fleet=ours,
         baseline=theirs,
         questions=len(asked),
-        seed=seed,
-        right_passage=right_passage,
+        seed=options.seed,
+        right_passage=options.right_passage,
         core_watts=core_watts,
-        price_core_hour=prices.core_hour,
+        price_core_hour=options.prices.core_hour,
         right_passage_given=_figure(one.passage in one.given for one in inside),
         lenience_percent=round(lenience, 1),
         cpu_ratio=None if ratio is None else round(ratio, 1),
@@ -137,14 +128,13 @@ def comparison(
 
 def _side(
     sizes: Sizes,
+    outcomes: Sequence[Outcome],
     asked: Sequence[QuestionResult],
-    of: Callable[[QuestionResult], Outcome],
     core_watts: float,
     prices: Prices,
 ) -> Side:
-    outcomes = [of(one) for one in asked]
-    inside = [of(one) for one in asked if one.passage is not None]
-    beyond = [of(one) for one in asked if one.passage is None]
+    inside = [outcome for outcome, one in zip(outcomes, asked, strict=True) if one.passage is not None]
+    beyond = [outcome for outcome, one in zip(outcomes, asked, strict=True) if one.passage is None]
     p50, p95 = np.percentile([one.latency_ms for one in outcomes], [50, 95])
     cpu_ms = _mean([one.cpu_ms for one in outcomes])
     read = _mean([one.prompt_tokens for one in outcomes])
@@ -190,7 +180,7 @@ def _cost_per_1000(
     return (read * prices.million_read + written * prices.million_written) / 1e3
 
 
-def printed(result: Comparison, samples: int = 0) -> Group:
+def render(result: Comparison, samples: int = 0) -> Group:
     """The comparison for a terminal of 80 columns, with both answers to the first `samples` questions."""
     table = Table(box=None, padding=(0, 1, 0, 0))
     table.add_column("")
@@ -212,8 +202,8 @@ def printed(result: Comparison, samples: int = 0) -> Group:
         ("tokens read / written", _tokens),
         ("data leaves the machine", lambda side: "yes" if side.leaves_machine else "no"),
     )
-    for name, tell in rows:
-        table.add_row(name, *map(tell, sides))
+    for name, shown in rows:
+        table.add_row(name, *map(shown, sides))
     return Group(*_samples(result.asked[:samples]), table, "", *_notes(result))
 
 
@@ -263,8 +253,8 @@ def _ms(value: float) -> str:
     return f"{value:.1f} ms" if value < 1_000 else f"{value / 1e3:.2f} s"
 
 
-def _or_dash(value: float | None, tell: Callable[[float], str]) -> str:
-    return "-" if value is None else tell(value)
+def _or_dash(value: float | None, shown: Callable[[float], str]) -> str:
+    return "-" if value is None else shown(value)
 
 
 def _tokens(side: Side) -> str:

@@ -10,15 +10,17 @@ from contextlib import closing
 from typing import Final
 
 from slmfleet.models.contracts import OUT_OF_SCOPE
-from slmfleet.models.errors import DataFault, SettingsFault
+from slmfleet.models.errors import DataFault
 from slmfleet.models.fleet.config import Fleet
 from slmfleet.models.fleet.knowledge import Passage
 from slmfleet.models.progress import Progress
-from slmfleet.models.training.data import Corpus, load_corpus
+from slmfleet.models.training.data import Corpus
 from slmfleet.services.evaluation.compare.baseline import Baseline
 from slmfleet.services.evaluation.compare.judge import Judge
-from slmfleet.services.evaluation.compare.report import Comparison, Prices, QuestionResult, comparison
+from slmfleet.services.evaluation.compare.options import CompareOptions
+from slmfleet.services.evaluation.compare.report import Comparison, QuestionResult, comparison
 from slmfleet.services.evaluation.compare.systems import BaselineSystem, FleetSystem, Question
+from slmfleet.services.evaluation.corpus import load_rows
 from slmfleet.services.pipeline.assembly import FleetFactory
 from slmfleet.services.pipeline.default_factory import DefaultFactory
 from slmfleet.services.settings import Settings
@@ -62,55 +64,48 @@ def sample_questions(fleet: Fleet, corpus: Corpus, count: int, seed: int) -> lis
 def compare(
     settings: Settings,
     open_baseline: Callable[[], Baseline],
-    count: int,
-    seed: int,
-    max_tokens: int,
-    right_passage: bool = False,
-    prices: Prices | None = None,
+    options: CompareOptions,
+    *,
     progress: Progress = lambda done, total: None,
-    parts: FleetFactory | None = None,
+    factory: FleetFactory | None = None,
 ) -> Comparison:
-    """Ask both sides `count` questions and measure what comes back. Who goes first alternates.
+    """Ask both sides the same questions and measure their answers. Which side goes first alternates.
 
-    The baseline finds three passages of the question's own domain in its prompt (of any domain for what is
-    out of scope), with `right_passage` always the right one among them; finding them is not its cost.
-    Raises SettingsFault, DataFault, BaselineFault, FleetFault, BundleFault, ModelBroken.
+    The baseline's prompt has three passages of the question's domain (of any domain where the question is out
+    of scope); retrieving them is not counted as its cost.
+    Raises DataFault, BaselineFault, FleetFault, BundleFault, ModelBroken.
     """
-    if count < 2:
-        raise SettingsFault(f"--questions should be 2 or more, not {count}")
     with ThreadPoolExecutor(1) as executor, asyncio.Runner() as runner:
         # The fleet is loaded before anything else is, so that no memory that was freed hides its own.
-        ours = FleetSystem(settings, parts or DefaultFactory(), runner, executor)
-        questions = sample_questions(ours.fleet, load_corpus(ours.fleet), count, seed)
-        given = [ours.knowledge(question, right_passage) for question in questions]
-        with closing(BaselineSystem(open_baseline, ours.fleet, max_tokens)) as theirs:
-            asked = _asked(ours, theirs, questions, given, progress)
+        ours = FleetSystem(settings, factory or DefaultFactory(), runner, executor)
+        questions = sample_questions(ours.fleet, load_rows(ours.fleet), options.questions, options.seed)
+        given = [ours.knowledge(question, options.right_passage) for question in questions]
+        with closing(BaselineSystem(open_baseline, ours.fleet, options.max_tokens)) as theirs:
+            results = _ask_both(ours, theirs, questions, given, progress)
     return comparison(
-        asked,
+        results,
+        options,
         fleet=ours.sizes,
         baseline=theirs.sizes,
-        seed=seed,
-        right_passage=right_passage,
         lenience=_lenience(ours.fleet, questions),
         core_watts=settings.core_watts,
-        prices=prices or Prices(settings.price_core_hour),
     )
 
 
-def _asked(
+def _ask_both(
     ours: FleetSystem,
     theirs: BaselineSystem,
     questions: Sequence[Question],
     given: Sequence[Sequence[Passage]],
     progress: Progress,
 ) -> list[QuestionResult]:
-    asked = []
+    results = []
     for number, (question, passages) in enumerate(zip(questions, given, strict=True)):
         if number % 2:
             of_baseline, of_fleet = theirs.ask(question, passages), ours.ask(question)
         else:
             of_fleet, of_baseline = ours.ask(question), theirs.ask(question, passages)
-        asked.append(
+        results.append(
             QuestionResult(
                 question=question.text,
                 domain=question.domain,
@@ -121,7 +116,7 @@ def _asked(
             )
         )
         progress(number + 1, len(questions))
-    return asked
+    return results
 
 
 def _lenience(fleet: Fleet, questions: Sequence[Question]) -> float:

@@ -68,14 +68,14 @@ class FleetSystem:
     def ask(self, question: Question) -> Outcome:
         """Its answer to `question`. Raises ModelBroken, Overloaded."""
         query = Query(text=question.text)
-        told, took_ms, cpu_ms = _timed(lambda: self._runner.run(self._loaded.pipeline.answer(query)))
-        if told.status == "answered":
-            evidence = [one.quote for part in told.parts for one in part.evidence]
-            verdict = self._judge.verdict(question.text, told.text, question.right, evidence)
+        answer, took_ms, cpu_ms = _timed(lambda: self._runner.run(self._loaded.pipeline.answer(query)))
+        if answer.status == "answered":
+            evidence = [one.quote for part in answer.parts for one in part.evidence]
+            verdict = self._judge.verdict(question.text, answer.text, question.right, evidence)
         else:
-            refused = told.status in ("out_of_scope", "handed_off")
+            refused = answer.status in ("out_of_scope", "handed_off")
             verdict = Verdict(refused=refused, right=False, grounded=True)
-        return _outcome(told.status, told.text, verdict, took_ms, cpu_ms)
+        return _outcome(answer.status, answer.text, verdict, took_ms, cpu_ms)
 
     async def _ranked(self, question: Question, right_passage: bool) -> list[Passage]:
         ranked: list[tuple[float, Passage]] = []

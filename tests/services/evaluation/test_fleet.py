@@ -36,6 +36,9 @@ def test_what_evaluate_measures_is_what_the_cards_say(monkeypatch: pytest.Monkey
     assert result.reach.total == sum(row.passage is not None for row in some.test) > 1_000
     assert 0 < result.offered_out_of_scope.hits < result.offered_out_of_scope.total / 2
     assert result.reach.answered_right > result.reach.answered_wrong
+    assert len(result.decisions_sha256) == 64
+    printed = " ".join(part for part in evaluating.render(result) if isinstance(part, str))
+    assert f"Decisions: sha256 {result.decisions_sha256[:16]}" in printed
     card = read_card(SHOP_DIR / "router" / "bundle", "router")
     for row in result.router:
         said = card.metrics.get(f"{row.source}.domain_accuracy")

@@ -8,7 +8,7 @@ import pytest
 from slmfleet.models.contracts import OUT_OF_SCOPE, Decision, ModelVersion, PassageMatch, Reading, Route
 from slmfleet.models.inference.specialist import Specialist
 from slmfleet.models.training.data import Row
-from slmfleet.services.evaluation.passages import Reach, reach
+from slmfleet.services.evaluation.passages import PassageOutcomes, passage_outcomes
 
 MODEL = ModelVersion("m", "0")
 
@@ -48,8 +48,8 @@ def test_what_a_customer_gets(
     row = Row(text, "returns", "i", "right", None, "own")
     decision = Decision((Route(domain, confidence, text),), 0.8, ("other", 0.1), abstained, MODEL)
     unanswered = Row(text, "returns", "i", None, None, "own")
-    expected = Reach(**{outcome: 1})
-    assert reach([row, unanswered], [decision, decision], SPECIALISTS) == expected
+    expected = PassageOutcomes(**{outcome: 1})
+    assert passage_outcomes([row, unanswered], [decision, decision], SPECIALISTS) == expected
     assert expected.total == 1
 
 
@@ -57,4 +57,4 @@ def test_of_several_requests_one_that_is_answered_rightly_is_enough() -> None:
     row = Row("x", "returns", "i", "right", None, "own")
     routes = (Route("billing", 0.9, "a."), Route("returns", 0.9, "right."))
     decision = Decision(routes, 0.8, ("other", 0.1), False, MODEL)
-    assert reach([row], [decision], SPECIALISTS) == Reach(answered_right=1)
+    assert passage_outcomes([row], [decision], SPECIALISTS) == PassageOutcomes(answered_right=1)

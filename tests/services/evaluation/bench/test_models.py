@@ -4,7 +4,7 @@ import pytest
 
 from slmfleet.models.errors import DataFault
 from slmfleet.models.fleet.loading import load_fleet
-from slmfleet.services.evaluation.bench.models import model_times, printed
+from slmfleet.services.evaluation.bench.models import model_times, render
 from slmfleet.services.settings import SHOP_DIR
 
 FLEET = load_fleet(SHOP_DIR)
@@ -21,7 +21,7 @@ def test_the_router_reads_every_text_and_a_specialist_those_that_are_for_it() ->
     assert (result.router.texts, result.specialist.texts, result.both.texts) == (3, 2, 2)
     assert steps == [(done, 6) for done in range(1, 7)]  # each once to warm up
     assert 0 < result.specialist.p50_ms < result.both.p50_ms <= result.both.p99_ms
-    table = printed(result).split("\n")
+    table = render(result).split("\n")
     assert [line.split()[:2] for line in table[1:]] == [["router", "3"], ["specialist", "2"], ["both", "2"]]
     assert max(map(len, table)) <= 80
 

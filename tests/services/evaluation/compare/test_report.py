@@ -5,14 +5,14 @@ import io
 import pytest
 from rich.console import Console
 
+from slmfleet.services.evaluation.compare.options import CompareOptions, Prices
 from slmfleet.services.evaluation.compare.report import (
     Comparison,
     Outcome,
-    Prices,
     QuestionResult,
     Sizes,
     comparison,
-    printed,
+    render,
 )
 
 
@@ -45,9 +45,11 @@ def result() -> Comparison:
     ]  # fmt: skip
     return comparison(
         asked,
-        Sizes("the fleet (6 specialists, router)", 57_200_000, 134_000_000),
-        Sizes("SmolLM2-135M-Instruct.Q4_1", 134_515_008, 246_000_000),
-        seed=0, right_passage=False, lenience=2.34, core_watts=8, prices=Prices(core_hour=0.36),
+        CompareOptions(prices=Prices(core_hour=0.36)),
+        fleet=Sizes("the fleet (6 specialists, router)", 57_200_000, 134_000_000),
+        baseline=Sizes("SmolLM2-135M-Instruct.Q4_1", 134_515_008, 246_000_000),
+        lenience=2.34,
+        core_watts=8,
     )  # fmt: skip
 
 
@@ -72,7 +74,7 @@ def test_figures(result: Comparison) -> None:
 
 def test_it_fits_80_columns_and_says_how_it_was_measured(result: Comparison) -> None:
     shown = io.StringIO()
-    Console(file=shown, width=80, highlight=False).print(printed(result, samples=2))
+    Console(file=shown, width=80, highlight=False).print(render(result, samples=2))
     lines = shown.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     for said in (

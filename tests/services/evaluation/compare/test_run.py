@@ -11,11 +11,11 @@ import pytest
 from fakes.serving import WordParts, write_word_shop
 
 from slmfleet.models.contracts import OUT_OF_SCOPE
-from slmfleet.models.errors import BaselineFault, DataFault, SettingsFault
+from slmfleet.models.errors import BaselineFault, DataFault
 from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.training.data import Corpus, load_corpus
 from slmfleet.services.evaluation.compare.baseline import REFUSAL, Message, Reply
-from slmfleet.services.evaluation.compare.report import Prices
+from slmfleet.services.evaluation.compare.options import CompareOptions, Prices
 from slmfleet.services.evaluation.compare.run import compare, sample_questions
 from slmfleet.services.settings import SHOP_DIR, Settings
 
@@ -75,18 +75,21 @@ def test_questions_are_the_shops_own_test_rows_and_the_seed_draws_them(corpus: C
 
 def test_a_shop_without_such_rows_is_told_what_is_missing(tmp_path: Path) -> None:
     settings = Settings(fleet_dir=write_word_shop(tmp_path / "fleet"), state_dir=tmp_path)
+    (tmp_path / "fleet" / "returns" / "test.jsonl").write_text('{"text": "how long?", "intent": "window"}')
     with pytest.raises(DataFault, match=r"rows with a passage in DOMAIN/test\.jsonl"):
-        compare(settings, Scripted, 8, 0, 50, parts=WordParts())
+        compare(settings, Scripted, CompareOptions(questions=8, max_tokens=50), factory=WordParts())
 
 
 def test_both_are_measured_on_the_same_questions(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path, core_watts=10)
     steps: list[tuple[int, int]] = []
     baseline = Scripted(cpu_s=0.05)
-    result = compare(
-        settings, lambda: baseline, 48, 0, 50, right_passage=True, prices=Prices(core_hour=0.36),
-        progress=lambda done, total: steps.append((done, total)),
+    options = CompareOptions(
+        questions=48, max_tokens=50, right_passage=True, prices=Prices(core_hour=0.36)
     )  # fmt: skip
+    result = compare(
+        settings, lambda: baseline, options, progress=lambda done, total: steps.append((done, total))
+    )
     assert steps == [(number, 48) for number in range(1, 49)]
     assert baseline.closed
     assert len(baseline.asked) == 49  # one to warm up
@@ -120,10 +123,10 @@ def test_both_are_measured_on_the_same_questions(tmp_path: Path) -> None:
 
 
 def test_one_that_always_refuses_is_right_of_nothing_and_a_url_has_no_cpu_of_ours(tmp_path: Path) -> None:
-    prices = Prices(million_read=2, million_written=10)
-    result = compare(
-        Settings(state_dir=tmp_path), lambda: Scripted(None, in_process=False), 8, 1, 50, prices=prices
+    options = CompareOptions(
+        questions=8, seed=1, max_tokens=50, prices=Prices(million_read=2, million_written=10)
     )
+    result = compare(Settings(state_dir=tmp_path), lambda: Scripted(None, in_process=False), options)
     side = result.baseline
     assert (side.answered.hits, side.right.hits, side.grounded.total) == (0, 0, 0)
     assert side.refused_out_of_scope.percent == 100
@@ -133,13 +136,9 @@ def test_one_that_always_refuses_is_right_of_nothing_and_a_url_has_no_cpu_of_our
     assert result.cpu_ratio is None
 
 
-def test_faults_are_told(tmp_path: Path) -> None:
-    settings = Settings(state_dir=tmp_path)
-    with pytest.raises(SettingsFault, match="--questions should be 2 or more, not 1"):
-        compare(settings, Scripted, 1, 0, 50)
-
+def test_a_baseline_that_cannot_be_loaded_is_reported(tmp_path: Path) -> None:
     def broken() -> Scripted:
         raise BaselineFault("no such model")
 
     with pytest.raises(BaselineFault, match="no such model"):
-        compare(settings, broken, 8, 0, 50)
+        compare(Settings(state_dir=tmp_path), broken, CompareOptions(questions=8))
