@@ -11,7 +11,7 @@ from slmfleet.models.errors import BundleFault, ModelBroken
 from slmfleet.models.fleet.config import Fleet
 from slmfleet.models.inference.bundle import NEIGHBOURS_FILE, Card, read_card, size_bytes
 from slmfleet.models.inference.classifier import Classifier, Scores
-from slmfleet.models.inference.explain import NEAREST, Scored, explain
+from slmfleet.models.inference.explain import NEAREST, ScoreBatch, explain
 from slmfleet.models.inference.neighbours import NeighboursFile
 from slmfleet.models.text.normalise import without_references
 from slmfleet.router.negation import retracted
@@ -83,8 +83,8 @@ class Router:
         )
         return explanation.with_cost((time.thread_time() - started) * 1e3)
 
-    def _score(self, texts: Sequence[str]) -> Scored:
-        return Scored.of([self._scores(text) for text in texts])
+    def _score(self, texts: Sequence[str]) -> ScoreBatch:
+        return ScoreBatch.of([self._scores(text) for text in texts])
 
     def _scores(self, text: str) -> Scores:
         try:

@@ -4,7 +4,7 @@ intent_accuracy     in-scope rows whose label is right, threshold aside (the bes
 accuracy            rows that are right with the threshold: the right label, or refused when out of scope
 in_scope_accuracy   the same of in-scope rows alone: refusing one is a mistake
 oos_recall          out-of-scope rows that are refused
-auroc               how well `inlier` tells in scope from out of scope
+auroc               how well `inlier` separates in scope from out of scope
 auroc_NAME          the same of another score (ood_scores.py)
 ece                 expected calibration error of the confidence, in-scope rows
 aurc                area under the risk-coverage curve

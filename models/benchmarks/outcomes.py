@@ -1,4 +1,4 @@
-"""What a reader makes of a task's test rows, row by row: as written, and with typing errors.
+"""A reader's outcomes on a task's test rows, row by row: as written, and with typing errors.
 
 The metrics over these outcomes are in metrics.py.
 """
@@ -85,9 +85,9 @@ def observe(
     reader: Reader, task: Task, rows: Sequence[SuiteRow], change: Callable[[str], str] | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Outcomes:  # fmt: skip
-    """Read `rows` and hold the verdicts against their labels.
+    """Read `rows` and compare the verdicts with their labels.
 
-    With `change` their texts are changed first; slots then lie elsewhere, and `spans` says nothing.
+    With `change` their texts are changed first; `spans` is then meaningless, as slots lie elsewhere.
     """
     found: list[_Outcome] = []
     ood_baselines: list[Sequence[float]] = []

@@ -25,7 +25,7 @@ _STYLE = {
     "axes.spines.right": False,
     "axes.edgecolor": _INK,
 }
-#: A date or a version of the drawing library would change the bytes and say nothing of the results.
+#: A date or the version of the drawing library would change the bytes.
 _METADATA = {"Date": None, "Creator": None}
 
 
@@ -44,7 +44,7 @@ def _drawing() -> Iterator[Any]:
 
 
 def plot_published(suite: str, task: TaskResult, path: Path) -> None:
-    """A bar a system, a panel a metric that others published; ours with its 95 % interval."""
+    """One panel for each published metric, one bar for each system; ours with its 95 % interval."""
     metrics = [name for name in task.metrics if any(figure.metric == name for figure in task.published)]
     most = max(sum(figure.metric == name for figure in task.published) for name in metrics)
     with _drawing() as figure_type:
@@ -82,7 +82,7 @@ def plot_published(suite: str, task: TaskResult, path: Path) -> None:
 
 
 def plot_risk_coverage(suite: str, task: TaskResult, path: Path) -> None:
-    """Of the share of rows that is answered, surest first, the share of mistakes."""
+    """The share of mistakes over the share of rows answered, surest first."""
     with _drawing() as figure_type:
         figure = figure_type(figsize=(4.4, 2.8), layout="constrained")
         axes = figure.subplots()

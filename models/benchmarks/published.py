@@ -1,6 +1,6 @@
 """What other systems reached on the suites' tasks, and what this project is to reach.
 
-suites/published.yaml holds figures one by one, each with its source and what it holds for; those of HINT3
+suites/published.yaml holds figures one by one, each with its source and conditions; those of HINT3
 are read from its authors' own result files, at the threshold of best accuracy and at the lowest.
 """
 
@@ -54,7 +54,7 @@ class _Published(BaseModel):
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedFigures:
     """All figures and explicit goals, by (suite, task)."""
 
     figures: Mapping[Place, tuple[PublishedFigure, ...]]
@@ -68,13 +68,13 @@ class Published:
     def goals_of(self, suite: str, task: str) -> dict[str, float]:
         """Metric -> percentage to reach: the best published (a floor where nothing is), unless set otherwise.
 
-        What is bought from each other with a threshold is taken from one system, the one of best accuracy,
-        where accuracy is published: a system that refuses everything has an out-of-scope recall of 100 %.
+        Metrics that a threshold trades against each other are taken from the system of best accuracy, where
+        accuracy is published: a system that refuses everything has an out-of-scope recall of 100 %.
         """
         best: dict[str, PublishedFigure] = {}
         for kind in ("floor", "published"):
             figures = [figure for figure in self.figures_of(suite, task) if figure.kind == kind]
-            # The best of a metric comes first, and is to stay.
+            # Reversed: the best of a metric comes first, and is assigned last.
             best |= {figure.metric: figure for figure in reversed(figures)}
             if accurate := next((figure.system for figure in figures if figure.metric == "accuracy"), None):
                 best |= {
@@ -86,7 +86,7 @@ class Published:
         return values | dict(self.goals.get((suite, task), {}))
 
 
-def load_published(folder: Path = SUITES_DIR) -> Published:
+def load_published(folder: Path = SUITES_DIR) -> PublishedFigures:
     """Figures and goals of `published.yaml` and of HINT3's results. Raises DataFault."""
     path = folder / "published.yaml"
     try:
@@ -106,7 +106,7 @@ def load_published(folder: Path = SUITES_DIR) -> Published:
     goals: dict[Place, dict[str, float]] = defaultdict(dict)
     for goal in read.goals:
         goals[goal.suite, goal.task] |= goal.metrics
-    return Published({place: tuple(found) for place, found in figures.items()}, goals)
+    return PublishedFigures({place: tuple(found) for place, found in figures.items()}, goals)
 
 
 def _hint3(path: Path) -> list[tuple[str, PublishedFigure]]:

@@ -26,7 +26,7 @@ Kind = Literal["single", "multi", "joined"]
 
 @dataclass(frozen=True, slots=True)
 class SuiteRow:
-    """One utterance and its labels; `spans` is None where nobody marked slots."""
+    """One utterance and its labels; `spans` is None where slots were not annotated."""
 
     text: str
     labels: tuple[str, ...]
@@ -99,9 +99,9 @@ class Verdict:
 
     `probabilities` (labels,) are calibrated and belong to `Reader.labels`, out of scope included where the
     reader has a label for it; in a `multi` task each label stands for itself and is reported from
-    `label_threshold` on. `inlier` says how much in scope the text is (higher is more), in the unit of
-    `Reader.threshold`; `ood_baselines` computes the same by the scores of ood_scores.OOD_SCORES, where the
-    reader has them; it is not part of reading.
+    `label_threshold` on. `inlier` is the confidence that the text is in scope, in the unit of
+    `Reader.threshold`; `ood_baselines` computes the baseline scores of ood_scores.OOD_SCORES, where the
+    reader has them, and is not part of reading.
     """
 
     probabilities: NDArray[np.float64]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from slmfleet.models.benchmarks.published import Published, load_published
+from slmfleet.models.benchmarks.published import PublishedFigures, load_published
 from slmfleet.models.benchmarks.rows import SUITES_DIR, SourceRow, read_note, read_rows
 from slmfleet.models.benchmarks.task import Kind, Suite, SuiteRow, Task
 from slmfleet.models.contracts import OUT_OF_SCOPE
@@ -45,9 +45,9 @@ def load_suite(name: str, fleet: Path | None = None) -> Suite:
 
 
 def make_task(
-    suite: str, name: str, published: Published, *, train: Iterable[SuiteRow], test: Iterable[SuiteRow],
-    validation: Iterable[SuiteRow] = (), kind: Kind = "single", out_of_scope: str | None = None,
-    reader: str | None = None,
+    suite: str, name: str, published: PublishedFigures, *, train: Iterable[SuiteRow],
+    test: Iterable[SuiteRow], validation: Iterable[SuiteRow] = (), kind: Kind = "single",
+    out_of_scope: str | None = None, reader: str | None = None,
 ) -> Task:  # fmt: skip
     """A task without those training and validation rows that are near-duplicates of its test rows."""
     all_train, tested = tuple(train), tuple(test)
@@ -97,7 +97,7 @@ def join_rows(rows: Sequence[SuiteRow], pairs: int, seed: int = 0) -> tuple[Suit
     return tuple(joined.values())
 
 
-def transfer_tasks(corpus: Corpus, published: Published) -> tuple[Task, ...]:
+def transfer_tasks(corpus: Corpus, published: PublishedFigures) -> tuple[Task, ...]:
     """One task a retailer: the shop's router without that retailer's rows, on its customers' questions.
 
     Labels are domains (`hand_off` is one). Only rows in scope are tested; out of scope is measured in
@@ -128,7 +128,7 @@ def _of(rows: Iterable[SourceRow], *splits: str, part: str = "", shots: int | No
     ]
 
 
-def _hint3(suite: str, rows: list[SourceRow], published: Published) -> tuple[Task, ...]:
+def _hint3(suite: str, rows: list[SourceRow], published: PublishedFigures) -> tuple[Task, ...]:
     version = suite.partition("-")[2]
     return tuple(
         make_task(
@@ -140,7 +140,7 @@ def _hint3(suite: str, rows: list[SourceRow], published: Published) -> tuple[Tas
     )  # fmt: skip
 
 
-def _clinc150(suite: str, rows: list[SourceRow], published: Published) -> tuple[Task, ...]:
+def _clinc150(suite: str, rows: list[SourceRow], published: PublishedFigures) -> tuple[Task, ...]:
     train = {"full": ("train", "oos_train"), "oos-plus": ("train", "oos_train", "oos_train_plus")}
     return tuple(
         make_task(
@@ -151,7 +151,7 @@ def _clinc150(suite: str, rows: list[SourceRow], published: Published) -> tuple[
     )  # fmt: skip
 
 
-def _with_shots(suite: str, rows: list[SourceRow], published: Published) -> tuple[Task, ...]:
+def _with_shots(suite: str, rows: list[SourceRow], published: PublishedFigures) -> tuple[Task, ...]:
     # Whoever has five rows a label has no validation split either.
     return tuple(
         make_task(
@@ -163,7 +163,7 @@ def _with_shots(suite: str, rows: list[SourceRow], published: Published) -> tupl
     )  # fmt: skip
 
 
-def _snips(suite: str, rows: list[SourceRow], published: Published) -> tuple[Task, ...]:
+def _snips(suite: str, rows: list[SourceRow], published: PublishedFigures) -> tuple[Task, ...]:
     train, validation, test = _of(rows, "train"), _of(rows, "valid"), _of(rows, "test")
     whole = make_task(suite, "intents+slots", published, train=train, validation=validation, test=test)
     joined = make_task(
@@ -173,7 +173,7 @@ def _snips(suite: str, rows: list[SourceRow], published: Published) -> tuple[Tas
     return whole, joined
 
 
-def _nlupp(suite: str, rows: list[SourceRow], published: Published) -> tuple[Task, ...]:
+def _nlupp(suite: str, rows: list[SourceRow], published: PublishedFigures) -> tuple[Task, ...]:
     folds = [f"fold{number}" for number in range(20)]
     return tuple(
         make_task(
@@ -184,7 +184,7 @@ def _nlupp(suite: str, rows: list[SourceRow], published: Published) -> tuple[Tas
     )  # fmt: skip
 
 
-_MAKERS: Final[Mapping[str, Callable[[str, list[SourceRow], Published], tuple[Task, ...]]]] = {
+_MAKERS: Final[Mapping[str, Callable[[str, list[SourceRow], PublishedFigures], tuple[Task, ...]]]] = {
     "hint3-v1": _hint3,
     "hint3-v2": _hint3,
     "clinc150": _clinc150,

@@ -30,16 +30,16 @@ from slmfleet.models.training.task import TrainingTask
 
 #: Fewer rows than these are calibrated on a second model, which is then trained again on all of them.
 _FEW_ROWS = 1_500
-#: So many such models where scope is tested, each without a quarter of the labels, another one every time:
-#: which labels are left out decides more than all else what a threshold comes to.
+#: Number of such models where scope is tested, each without another quarter of the labels: the threshold
+#: depends most on which labels are left out.
 _FOLDS = 4
-#: Of more rows one in so many is held out, of the same model.
+#: With more rows, one in so many is held out of the one model.
 _EVERY_TENTH = 10
 _HELD_OUT_MULTI = 0.25
-#: How much more often rows of many labels are read: each label is learned apart from the others, of few rows,
-#: and nothing draws those together.
+#: Factor on the epochs of tasks with many labels a row: each label is learned by itself from few rows,
+#: without a contrastive loss.
 _MULTI_EPOCHS = 4
-#: Utterances of no retailer's domain that a task is taught to refuse which tests that and has none.
+#: Generic utterances to refuse, for a task that tests scope and has no training rows out of it.
 _GENERIC_ROWS = 600
 #: Labels of CLINC150 that a retailer might be asked.
 _RETAIL = frozenset({"order", "order_status"})
@@ -112,8 +112,8 @@ def _trained_and_signals(
 ) -> tuple[TrainedClassifier, list[CalibrationSignals]]:
     """The classifier of `to_learn`, and the signals of rows that it, or one like it, was not trained on.
 
-    Those rows are the validation rows, where there are any. Else one model does without some of many rows;
-    few rows are calibrated on models of their own, and then learned from altogether.
+    Those rows are the validation rows, where there are any. Else some of many rows are held out; with few
+    rows, calibration uses models of its own, and the classifier is trained on all rows.
     """
     if task.validation:
         trained = training.classifier(to_learn)
@@ -132,8 +132,8 @@ def _leave_out(
 ) -> tuple[TrainingTask, list[Row]]:
     """`to_learn` without the rows to calibrate on, and those rows; other folds leave out others.
 
-    Where scope is tested, every fourth label is left out whole: to the model their rows are out of scope and
-    yet close to what it knows, like what a shop's customers ask that it has no label for.
+    Where scope is tested, every fourth label is left out whole: to the model its rows are out of scope and
+    yet close to what it knows, like customers' questions that a shop has no label for.
     """
     dice = random.Random(seed)  # noqa: S311 - a seeded sample, not a secret
     labels = dice.sample(task.labels, len(task.labels))

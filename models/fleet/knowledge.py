@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,44 +37,49 @@ def slug(heading: str) -> str:
 def read_passages(path: Path) -> tuple[Passage, ...]:
     """Passages of a Markdown file: each `##` heading starts one; text above the first is not knowledge.
 
-    Raises FleetFault with every empty, over-long or repeated passage.
+    Raises FleetFault with every empty, over-long or repeated passage, and for a file that is not UTF-8.
     """
-    passages: list[Passage] = []
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise FleetFault([Fault(path, 1, f"is not UTF-8 at byte {error.start}")]) from None
+    passages: dict[str, Passage] = {}
     faults: list[Fault] = []
-    title, line = "", 0
-    body: list[str] = []
-
-    def close() -> None:
-        if not title:
-            return
-        text = re.sub(r"\s+", " ", " ".join(body)).strip()
-        if not text:
-            faults.append(
-                Fault(path, line, f"passage '{title}' is empty: write its policy below the heading")
-            )
-        elif len(text) > MAX_PASSAGE_CHARACTERS:
-            faults.append(
-                Fault(
-                    path,
-                    line,
-                    f"passage '{title}' has {len(text)} characters; at most "
-                    f"{MAX_PASSAGE_CHARACTERS} can be quoted: split it",
-                )
-            )
-        elif any(passage.id == slug(title) for passage in passages):
-            faults.append(Fault(path, line, f"passage id '{slug(title)}' is used twice: rename a heading"))
+    for passage in _sections(text):
+        message = _wrong_with(passage, passages)
+        if message is None:
+            passages[passage.id] = passage
         else:
-            passages.append(Passage(slug(title), title, text, line))
-
-    for number, row in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        heading = _HEADING.match(row)
-        if heading is None:
-            body.append(row)
-            continue
-        close()
-        title = heading[2] if len(heading[1]) == 2 else ""
-        line, body = number, []
-    close()
+            faults.append(Fault(path, passage.line, message))
     if faults:
         raise FleetFault(faults)
-    return tuple(passages)
+    return tuple(passages.values())
+
+
+def _sections(text: str) -> Iterator[Passage]:
+    """The text below each `##` heading up to the next heading of any level, as one line."""
+    title, start = "", 0
+    body: list[str] = []
+    for number, line in enumerate([*text.splitlines(), "# end"], start=1):
+        heading = _HEADING.match(line)
+        if heading is None:
+            body.append(line)
+            continue
+        if title:
+            yield Passage(slug(title), title, re.sub(r"\s+", " ", " ".join(body)).strip(), start)
+        title = heading[2] if len(heading[1]) == 2 else ""
+        start, body = number, []
+
+
+def _wrong_with(passage: Passage, before: Mapping[str, Passage]) -> str | None:
+    """Why `passage` cannot be used beside those `before` it; None where it can."""
+    if not passage.text:
+        return f"passage '{passage.title}' is empty: write its policy below the heading"
+    if len(passage.text) > MAX_PASSAGE_CHARACTERS:
+        return (
+            f"passage '{passage.title}' has {len(passage.text)} characters; at most "
+            f"{MAX_PASSAGE_CHARACTERS} can be quoted: split it"
+        )
+    if passage.id in before:
+        return f"passage id '{passage.id}' is used twice: rename a heading"
+    return None

@@ -67,8 +67,12 @@ def _load_domain(folder: Path, fleet: FleetConfig, gazetteers: Gazetteers) -> Do
 
 def _read_phrases(path: Path) -> dict[str, str]:
     """Form in lower case -> canonical form. Each line of the file is `canonical | other form | ...`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise FleetFault([Fault(path, 1, f"is not UTF-8 at byte {error.start}")]) from None
     phrases = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in text.splitlines():
         forms = [" ".join(form.split()) for form in line.split("|") if form.strip()]
         phrases.update({form.lower(): forms[0] for form in forms})
     return phrases

@@ -1,6 +1,6 @@
 """Explaining a classifier's decision: what each word weighs, what would flip it, the nearest training rows.
 
-From scores alone (occlusion), so that it holds for the int8 graph that serves, not for a copy of it.
+From scores alone (occlusion), so that it explains the served int8 graph itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from slmfleet.models.inference.classifier import Scores, runner_up
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoreBatch:
     """Scores of n texts: `probabilities` (n, labels), and the `confidence` in the likeliest label (n,).
 
     The probabilities choose the label, and the confidence whether it stands.
@@ -27,7 +27,7 @@ class Scored:
     confidence: NDArray[np.float64]
 
     @classmethod
-    def of(cls, scores: Sequence[Scores]) -> Scored:
+    def of(cls, scores: Sequence[Scores]) -> ScoreBatch:
         """From a classifier's results for one text or more."""
         return cls(
             np.stack([one.probabilities for one in scores]), np.array([one.confidence for one in scores])
@@ -36,17 +36,17 @@ class Scored:
     def __len__(self) -> int:
         return len(self.confidence)
 
-    def without_first(self) -> Scored:
+    def without_first(self) -> ScoreBatch:
         """The scores of all texts but the first."""
-        return Scored(self.probabilities[1:], self.confidence[1:])
+        return ScoreBatch(self.probabilities[1:], self.confidence[1:])
 
 
-Score = Callable[[Sequence[str]], Scored]
+Score = Callable[[Sequence[str]], ScoreBatch]
 
 #: Words that are weighed singly; of longer texts, groups of words. Bounds the passes through the model.
 MAX_WORDS = 40
 MAX_REMOVED = 3
-#: In the second and third round only so many of the weightiest words are tried.
+#: Number of the weightiest words that the second and third round try.
 _CANDIDATES = 8
 NEAREST = 3
 
@@ -116,12 +116,12 @@ def explain(
     )
 
 
-#: The scores of several texts, and which of them -> what is decided on that one.
-Outcome = Callable[[Scored, int], str]
+#: From the scores of several texts and the index of one of them to the decision on that one.
+Outcome = Callable[[ScoreBatch, int], str]
 
 
 def _outcome(labels: Sequence[str], threshold: float, always: Collection[str]) -> Outcome:
-    def of(scores: Scored, row: int) -> str:
+    def of(scores: ScoreBatch, row: int) -> str:
         best = labels[int(np.argmax(scores.probabilities[row]))]
         return best if best in always or scores.confidence[row] >= threshold else ABSTAIN
 
@@ -129,7 +129,7 @@ def _outcome(labels: Sequence[str], threshold: float, always: Collection[str]) -
 
 
 def _flip(
-    score: Score, text: str, spans: Sequence[Span], scores: Scored, outcome: Outcome, chosen: int
+    score: Score, text: str, spans: Sequence[Span], scores: ScoreBatch, outcome: Outcome, chosen: int
 ) -> Flip | None:
     """The fewest words whose removal changes the outcome, searched greedily; None when MAX_REMOVED do not.
 
@@ -139,7 +139,7 @@ def _flip(
     before = outcome(scores, 0)
     rounds = min(MAX_REMOVED, len(spans) - 1)
 
-    def ranked(results: Scored) -> NDArray[np.intp]:
+    def ranked(results: ScoreBatch) -> NDArray[np.intp]:
         # Away from the label that was decided; after an abstention, towards any decision.
         away = results.probabilities[:, chosen] if before != ABSTAIN else -results.confidence
         return np.argsort(away, kind="stable")

@@ -14,7 +14,7 @@ from slmfleet.models.fleet.knowledge import Passage
 from slmfleet.models.inference.bundle import INDEX_FILE, NEIGHBOURS_FILE, Card, read_card, size_bytes
 from slmfleet.models.inference.classifier import Classifier, Scores
 from slmfleet.models.inference.encoder import Encoder, Encoding
-from slmfleet.models.inference.explain import NEAREST, Scored, explain
+from slmfleet.models.inference.explain import NEAREST, ScoreBatch, explain
 from slmfleet.models.inference.neighbours import NeighboursFile
 from slmfleet.models.inference.retrieval import PassageIndex, Weights, match_strength, unpacked
 from slmfleet.models.inference.tagging import Tagger
@@ -90,8 +90,8 @@ class Specialist:
         explanation = explain(self._score, text, self.card.labels, self.card.threshold, nearest)
         return explanation.with_cost((time.thread_time() - started) * 1e3)
 
-    def _score(self, texts: Sequence[str]) -> Scored:
-        return Scored.of([self._scores(text) for text in texts])
+    def _score(self, texts: Sequence[str]) -> ScoreBatch:
+        return ScoreBatch.of([self._scores(text) for text in texts])
 
     def _scores(self, text: str) -> Scores:
         try:

@@ -68,11 +68,11 @@ class _Index:
         self.longest = max(map(len, self.phrases), default=0)
         self._known = frozenset(word for words in self.phrases for word in words)
         # A long word with a letter dropped -> the words it may be.
-        self._slips: dict[str, list[str]] = {}
+        self._variants: dict[str, list[str]] = {}
         for word in sorted(self._known):
             if len(word) > _EXACT_LETTERS:
                 for variant in (word, *_shortened(word)):
-                    self._slips.setdefault(variant, []).append(word)
+                    self._variants.setdefault(variant, []).append(word)
         # Customers use few words often, and a long one that is none of these has as many variants as letters.
         self.word = lru_cache(maxsize=4_096)(self._nearest_word)
 
@@ -85,8 +85,8 @@ class _Index:
         for slipped in (word, lower):  # "wireles" has lost an s, and not to the plural
             if len(slipped) > _EXACT_LETTERS:
                 for variant in (slipped, *_shortened(slipped)):
-                    for candidate in self._slips.get(variant, ()):
-                        if _one_slip(slipped, candidate):
+                    for candidate in self._variants.get(variant, ()):
+                        if _one_edit_apart(slipped, candidate):
                             return candidate
         return word
 
@@ -99,7 +99,7 @@ def _shortened(word: str) -> Iterator[str]:
     return (word[:place] + word[place + 1 :] for place in range(1, len(word) - 1))
 
 
-def _one_slip(one: str, other: str) -> bool:
+def _one_edit_apart(one: str, other: str) -> bool:
     """Whether the words differ by one letter inserted, deleted or replaced, or two neighbours swapped."""
     first = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
     if first is None:

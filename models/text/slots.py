@@ -2,7 +2,7 @@
 
 What has a grammar is found by rule, with certainty; what has none (a place, a person, a product that is not
 in the catalogue) is left to the specialist's slot head. Every repetition in a grammar is bounded or has one
-way to match, so that the time for a text grows with its length and no faster.
+way to match, so that the time for a text is linear in its length.
 """
 
 from __future__ import annotations

@@ -85,11 +85,11 @@ class Spelling:
         return Corrected("".join([*parts, text[at:]]), tuple(edits)) if edits else Corrected(text)
 
     def _look_up(self, word: str) -> str | None:
-        known = [near for near in _one_slip_away(word) if near in self._rank and len(near) >= MIN_LETTERS]
+        known = [near for near in _one_edit_away(word) if near in self._rank and len(near) >= MIN_LETTERS]
         return min(known, key=self._rank.__getitem__, default=None)
 
 
-def _one_slip_away(word: str) -> set[str]:
+def _one_edit_away(word: str) -> set[str]:
     """Every string that is a letter dropped, doubled, changed or swapped away from `word` (Damerau 1964)."""
     cuts = [(word[:at], word[at:]) for at in range(len(word) + 1)]
     near = {left + right[1:] for left, right in cuts if right}

@@ -13,7 +13,6 @@ from typing import Final, Literal
 
 from slmfleet.models.contracts import HAND_OFF, OUT_OF_SCOPE
 from slmfleet.models.errors import BundleMissing, Fault
-from slmfleet.models.fleet.checks import folder_notes
 from slmfleet.models.fleet.config import Domain, Fleet
 from slmfleet.models.inference.bundle import read_card
 from slmfleet.models.training.data import TEST_FILE, TRAIN_FILE, Corpus, Row
@@ -50,14 +49,6 @@ def thin_intents(domain: Domain, rows: Sequence[Row]) -> Iterator[Fault]:
                 f"intent '{intent}' has {counts[intent]} rows; at least {MIN_ROWS_PER_INTENT} are needed"
             )
             yield Fault(domain.folder / TRAIN_FILE, 1, message)
-
-
-def notes(fleet: Fleet, corpus: Corpus) -> list[Fault]:
-    """What is still to be done: folders that are not served, rows to test on, bundles to train.
-
-    Raises BundleFault for a bundle that is damaged or of another format.
-    """
-    return [*folder_notes(fleet), *row_notes(fleet, corpus), *bundle_notes(fleet)]
 
 
 def row_notes(fleet: Fleet, corpus: Corpus) -> list[Fault]:

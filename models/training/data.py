@@ -124,7 +124,14 @@ def load_corpus(fleet: Fleet) -> Corpus:
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    """(line number, object) of every line that is not blank. Raises DataFault for one without a text."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DataFault(f"{path}: there is no such file") from None
+    except UnicodeDecodeError as error:
+        raise DataFault(f"{path}: is not UTF-8 at byte {error.start}") from None
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -137,16 +144,19 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _spans(row: dict[str, Any], names: dict[str, str] | None, where: str) -> tuple[Span, ...] | None:
+    """The row's slots, None without any; `names` translates those of a source and leaves out the others."""
     if "slots" not in row:
         return None
-    spans = []
-    for slot in row["slots"]:
-        name = slot["name"] if names is None else names.get(slot["name"])
-        if not 0 <= slot["start"] < slot["end"] <= len(row["text"]):
-            raise DataFault(f"{where}: slot {slot['name']} lies outside the text")
-        if name is not None:
-            spans.append(Span(name, slot["start"], slot["end"]))
-    return tuple(spans)
+    try:
+        slots = [Span(slot["name"], slot["start"], slot["end"]) for slot in row["slots"]]
+        outside = [slot for slot in slots if not 0 <= slot.start < slot.end <= len(row["text"])]
+    except (KeyError, TypeError):
+        raise DataFault(f"{where}: slots should be a list of {{name, start, end}}") from None
+    if outside:
+        raise DataFault(f"{where}: slot {outside[0].name} lies outside the text")
+    if names is None:
+        return tuple(slots)
+    return tuple(replace(slot, name=names[slot.name]) for slot in slots if slot.name in names)
 
 
 def _own_rows(fleet: Fleet, path: Path, domain: str | None) -> Iterator[Row]:
@@ -202,16 +212,16 @@ def _source_rows(fleet: Fleet, folder: Path, source: _SourceConfig) -> tuple[lis
             by_label[str(label)].append(parsed)
         else:
             raise DataFault(f"{where}: split should be train or test, not {split!r}")
-    train: list[Row] = []
-    for label in sorted(by_label):
-        rows = by_label[label]
-        limit = source.train_rows_per_label
-        if rows[0].domain == OUT_OF_SCOPE and source.out_of_scope_rows_per_label and label != "oos":
-            limit = source.out_of_scope_rows_per_label
-        # Rows with marked slots are scarcer than rows: keep them first.
-        random.Random(label).shuffle(rows)  # noqa: S311 - a seeded sample, not a secret
-        train += sorted(rows, key=lambda row: not row.spans)[:limit]
-    return train, test
+    return [row for label in sorted(by_label) for row in _sample(label, by_label[label], source)], test
+
+
+def _sample(label: str, rows: list[Row], source: _SourceConfig) -> list[Row]:
+    """At most as many training rows of one label as the source is configured to take, with slots first."""
+    limit = source.train_rows_per_label
+    if rows[0].domain == OUT_OF_SCOPE and source.out_of_scope_rows_per_label and label != "oos":
+        limit = source.out_of_scope_rows_per_label
+    random.Random(label).shuffle(rows)  # noqa: S311 - a seeded sample, not a secret
+    return sorted(rows, key=lambda row: not row.spans)[:limit]
 
 
 def hold_out(rows: Iterable[Row], share: float) -> tuple[list[Row], list[Row]]:

@@ -22,7 +22,7 @@ from slmfleet.models.atomic_file import atomic_write
 from slmfleet.models.inference.encoder import MAX_TOKENS, read_tokens
 from slmfleet.models.progress import Progress
 from slmfleet.models.training.augment import with_typo
-from slmfleet.models.training.loop import has_fast_halves, seed_everything
+from slmfleet.models.training.loop import has_fast_bfloat16, seed_everything
 from slmfleet.models.training.network import MultiHeadEncoder, attention, base_folder, build, padded
 from slmfleet.models.training.recipe import Recipe, epochs_for
 from slmfleet.models.training.vocabulary import trim
@@ -88,7 +88,7 @@ def _distill(
                 for index in group
             ]
             ids = [read_tokens(tokenizer, text)[0] for text in written]
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_fast_halves()):
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_fast_bfloat16()):
                 student_vectors = student(padded(ids, 0), attention(ids))[2].float()
             teacher_vectors = targets[group]
             distance = 1 - (student_vectors * teacher_vectors).sum(-1).mean()

@@ -23,7 +23,7 @@ def seed_everything(seed: int) -> None:
     torch.use_deterministic_algorithms(True)
 
 
-def has_fast_halves() -> bool:
+def has_fast_bfloat16() -> bool:
     """Whether this processor multiplies in bfloat16 faster than in float32."""
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
@@ -87,7 +87,7 @@ def fit(
     done = 0
     for epoch in range(epochs):
         for batch in batches(examples_of(epoch), recipe.batch, dice, recipe.passage_contrast > 0):
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_fast_halves()):
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_fast_bfloat16()):
                 loss = loss_of(network, batch, passages, recipe, dice)
             if not loss.requires_grad:
                 continue

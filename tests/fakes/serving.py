@@ -29,7 +29,7 @@ from slmfleet.models.contracts import (
 from slmfleet.models.errors import BundleFault, ModelBroken, Unauthenticated
 from slmfleet.models.fleet.config import Domain, Fleet
 from slmfleet.models.fleet.loading import load_fleet
-from slmfleet.models.inference.explain import Scored, explain
+from slmfleet.models.inference.explain import ScoreBatch, explain
 from slmfleet.services.pipeline.assembly import ModelFacts
 from slmfleet.services.pipeline.dispatch import SpecialistModel
 from slmfleet.services.pipeline.guarded_model import RouterModel
@@ -50,10 +50,10 @@ def _count(text: str, words: Sequence[str]) -> int:
 def _explained(text: str, words: dict[str, tuple[str, ...]], threshold: float) -> Explanation:
     """Why `text` has the label whose `words` occur most."""
 
-    def score(texts: Sequence[str]) -> Scored:
+    def score(texts: Sequence[str]) -> ScoreBatch:
         counts = np.array([[1 + 3 * _count(one, words[label]) for label in words] for one in texts])
         chances = np.asarray(counts / counts.sum(1, keepdims=True))
-        return Scored(chances, chances.max(1))
+        return ScoreBatch(chances, chances.max(1))
 
     nearest = [Neighbour(f"a row about {label}", label, 0.9) for label in words]
     return explain(score, text, list(words), threshold, nearest)

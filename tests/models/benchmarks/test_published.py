@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from slmfleet.models.benchmarks.metrics import metrics_of
-from slmfleet.models.benchmarks.published import Published, load_published
+from slmfleet.models.benchmarks.published import PublishedFigures, load_published
 from slmfleet.models.benchmarks.rows import SUITES_DIR
 from slmfleet.models.benchmarks.task import PublishedFigure
 from slmfleet.models.benchmarks.tasks import SUITES, load_suite
@@ -46,7 +46,7 @@ def test_hint3s_own_results_are_taken_at_the_threshold_of_best_accuracy() -> Non
 
 
 def test_the_goal_is_the_best_published_and_of_one_system_where_metrics_are_traded() -> None:
-    published = Published(load_published().figures, {})
+    published = PublishedFigures(load_published().figures, {})
     assert published.goals_of("banking77", "full") == {"intent_accuracy": 93.4}
     goals = published.goals_of("hint3-v1", "curekart")
     # All three of Haptik's threshold; other systems refuse more, or less, and are right less often.
@@ -64,9 +64,13 @@ def test_a_floor_is_no_goal_where_something_is_published_and_a_set_goal_is() -> 
         PublishedFigure("one", "ece", 50.0, "them"),
         PublishedFigure("two", "ece", 60.0, "them"),
     )
-    assert Published({place: figures}, {}).goals_of(*place) == {"ece": 60.0}
-    assert Published({place: figures}, {place: {"ece": 70.0}}).goals_of(*place) == {"ece": 70.0}
-    assert [figure.value for figure in Published({place: figures}, {}).figures_of(*place)] == [99, 60, 50]
+    assert PublishedFigures({place: figures}, {}).goals_of(*place) == {"ece": 60.0}
+    assert PublishedFigures({place: figures}, {place: {"ece": 70.0}}).goals_of(*place) == {"ece": 70.0}
+    assert [figure.value for figure in PublishedFigures({place: figures}, {}).figures_of(*place)] == [
+        99,
+        60,
+        50,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from slmfleet.models.benchmarks import run as suites
 from slmfleet.models.benchmarks.report import tables
-from slmfleet.models.benchmarks.result import Measure, SuiteResult
+from slmfleet.models.benchmarks.result import SuiteResult
 from slmfleet.models.benchmarks.run import evaluate_suite, median_ms, run_suite
 from slmfleet.models.benchmarks.task import PublishedFigure, Reader, Suite, SuiteRow, Task
 from slmfleet.models.benchmarks.tasks import load_suite
@@ -92,13 +92,6 @@ def test_progress_is_told_to_its_end() -> None:
     assert list(told) == ["few: train 0", "few: read 0", "few: resample"]
     assert told["few: read 0"] == [(done, 5) for done in range(1, 6)]  # three rows, two again with typos
     assert told["few: resample"][-1] == (7, 7)
-
-
-def test_what_cannot_be_measured_is_none() -> None:
-    assert Measure.of([math.nan, 0.5], (math.nan, math.nan)).model_dump() == {
-        "values": [None, 50.0], "mean": None, "sd": None, "low": None, "high": None,
-    }  # fmt: skip
-    assert str(Measure.of([math.nan], (math.nan, math.nan))) == "-"
 
 
 def test_latency_is_of_reading_alone_and_joined_texts_are_read_joined() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fakes.fleet import ROWS
 
-from slmfleet.models.benchmarks.published import Published, load_published
+from slmfleet.models.benchmarks.published import PublishedFigures, load_published
 from slmfleet.models.benchmarks.task import SuiteRow
 from slmfleet.models.benchmarks.tasks import (
     CONNECTORS,
@@ -134,8 +134,8 @@ def test_make_task_keeps_the_test_rows_and_drops_from_training_and_validation() 
         return [SuiteRow(text, ("a",)) for text in texts]
 
     task = make_task(
-        "s", "t", Published({}, {}), train=rows("same", "Same!", "new"), validation=rows("SAME", "other"),
-        test=rows("same", "more"),
+        "s", "t", PublishedFigures({}, {}), train=rows("same", "Same!", "new"),
+        validation=rows("SAME", "other"), test=rows("same", "more"),
     )  # fmt: skip
     assert [row.text for row in task.train] == ["new"]
     assert [row.text for row in task.validation] == ["other"]

@@ -104,3 +104,12 @@ def test_every_form_of_a_phrase_stands_for_the_first(make_fleet: Callable[..., P
     assert fleet.gazetteers == {
         "product": {"hiking boots": "Hiking Boots", "walking boots": "Hiking Boots", "hat": "Hat"}
     }
+
+
+@pytest.mark.parametrize("name", ["returns/knowledge.md", "names.txt"])
+def test_a_file_that_is_not_utf_8_is_a_fault(make_fleet: Callable[..., Path], name: str) -> None:
+    yaml = FLEET.replace("wording:", "gazetteers: {product: names.txt}\nwording:")
+    folder = make_fleet(**{"fleet.yaml": yaml, "names.txt": "Hat\n"})
+    (folder / name).write_bytes(b"## A\n\xff")
+    with pytest.raises(FleetFault, match=rf"{name}:1: is not UTF-8 at byte 5"):
+        load_fleet(folder)

@@ -29,7 +29,7 @@ from slmfleet.models.inference.encoder import Encoder
 from slmfleet.models.inference.explain import (
     MAX_REMOVED,
     MAX_WORDS,
-    Scored,
+    ScoreBatch,
     explain,
     log_odds,
     without,
@@ -54,15 +54,15 @@ def chances(texts: Sequence[str]) -> NDArray[np.float64]:
     return np.asarray(powers / powers.sum(1, keepdims=True))
 
 
-def score(texts: Sequence[str]) -> Scored:
+def score(texts: Sequence[str]) -> ScoreBatch:
     """Trusts each label as far as it is likely."""
     likely = chances(texts)
-    return Scored(likely, likely.max(1))
+    return ScoreBatch(likely, likely.max(1))
 
 
-def wary(texts: Sequence[str]) -> Scored:
+def wary(texts: Sequence[str]) -> ScoreBatch:
     """Trusts only texts that say please."""
-    return Scored(chances(texts), np.array([0.9 if "please" in text.split() else 0.2 for text in texts]))
+    return ScoreBatch(chances(texts), np.array([0.9 if "please" in text.split() else 0.2 for text in texts]))
 
 
 def test_the_word_that_decides_weighs_most_and_one_against_weighs_less_than_nothing() -> None:
@@ -93,7 +93,7 @@ def test_the_likeliest_label_is_told_with_the_trust_in_it_and_the_trust_alone_ma
 
 def test_of_a_single_label_the_other_outcome_is_none() -> None:
     told = explain(
-        lambda texts: Scored(np.ones((len(texts), 1)), np.full(len(texts), 0.8)), "it", ["all"], 0.5
+        lambda texts: ScoreBatch(np.ones((len(texts), 1)), np.full(len(texts), 0.8)), "it", ["all"], 0.5
     )
     assert (told.label, told.runner_up) == ("all", (ABSTAIN, pytest.approx(0.2)))
 
@@ -154,7 +154,7 @@ def test_words_are_where_they_say(text: str) -> None:
 def test_a_long_text_is_weighed_in_groups_within_a_bound() -> None:
     asked: list[str] = []
 
-    def counting(texts: Sequence[str]) -> Scored:
+    def counting(texts: Sequence[str]) -> ScoreBatch:
         asked.extend(texts)
         return score(texts)
 

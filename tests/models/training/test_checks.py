@@ -12,7 +12,7 @@ import pytest
 from slmfleet.models.errors import BundleFault, Fault
 from slmfleet.models.fleet.config import Fleet
 from slmfleet.models.fleet.loading import load_fleet
-from slmfleet.models.training.checks import bundle_notes, notes, row_faults, row_notes
+from slmfleet.models.training.checks import bundle_notes, row_faults, row_notes
 from slmfleet.models.training.data import Corpus, load_corpus
 from slmfleet.services.settings import SHOP_DIR
 
@@ -29,7 +29,7 @@ def lines(folder: Path, found: list[Fault]) -> list[str]:
 def test_the_shop_lacks_nothing() -> None:
     fleet, corpus = load(SHOP_DIR)
     assert row_faults(fleet, corpus) == []
-    assert notes(fleet, corpus) == []
+    assert row_notes(fleet, corpus) == bundle_notes(fleet) == []
 
 
 def test_a_new_fleet_lacks_test_rows_and_bundles_and_has_no_fault(make_fleet: Callable[..., Path]) -> None:
@@ -37,7 +37,7 @@ def test_a_new_fleet_lacks_test_rows_and_bundles_and_has_no_fault(make_fleet: Ca
     fleet, corpus = load(folder)
     assert row_faults(fleet, corpus) == []
     test_rows = "the domain has no test rows: without them nothing measures how right it is"
-    assert lines(folder, notes(fleet, corpus)) == [
+    assert lines(folder, [*row_notes(fleet, corpus), *bundle_notes(fleet)]) == [
         f"returns/test.jsonl:1: {test_rows}",
         f"parcels/test.jsonl:1: {test_rows}",
         "returns/bundle/bundle.json:1: is not trained yet: run `slmfleet train returns`",

@@ -51,6 +51,15 @@ def test_every_source_lies_beside_its_licence() -> None:
             '{"text": "x", "intent": "how_long", "slots": [{"name": "product", "start": 0, "end": 5}]}',
             "lies outside the text",
         ),
+        (
+            '{"text": "x", "intent": "how_long", "slots": [["product", 0, 1]]}',
+            ":1: slots should be a list of",
+        ),
+        ('{"text": "x", "intent": "how_long", "slots": {"product": "x"}}', ":1: slots should be a list of"),
+        (
+            '{"text": "x", "intent": "how_long", "slots": [{"name": "a", "start": "0", "end": 1}]}',
+            "should be a",
+        ),
     ],
 )
 def test_a_wrong_row_is_told_with_file_and_line(make_fleet: Callable[..., Path], row: str, says: str) -> None:
@@ -66,3 +75,18 @@ def test_holding_out_is_stable_and_keeps_near_duplicates_together() -> None:
     assert 0.09 < len(held) / len(rows) < 0.15
     assert not {fingerprint(row.text) for row in kept} & {fingerprint(row.text) for row in held}
     assert hold_out(list(reversed(rows)), 0.12)[1] == list(reversed(held))
+
+
+def test_rows_that_are_not_utf_8_are_a_fault(make_fleet: Callable[..., Path]) -> None:
+    folder = make_fleet()
+    fleet = load_fleet(folder)
+    (folder / "returns" / "test.jsonl").write_bytes(b'{"text": "\xff"}')
+    with pytest.raises(DataFault, match=r"returns/test\.jsonl: is not UTF-8 at byte 10"):
+        load_corpus(fleet)
+
+
+def test_a_source_without_its_rows_is_a_fault(make_fleet: Callable[..., Path]) -> None:
+    source = "title: t\nlicence: MIT\nrepository: r\ncommit: c\nlabels: {}\n"
+    folder = make_fleet(**{"sources/elsewhere/source.yaml": source})
+    with pytest.raises(DataFault, match=r"sources/elsewhere/rows\.jsonl: there is no such file"):
+        load_corpus(load_fleet(folder))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,19 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from slmfleet.models.fleet.loading import load_fleet  # noqa: E402
 from slmfleet.models.inference.encoder import Encoder  # noqa: E402
 from slmfleet.models.inference.onnx_runtime import ort  # noqa: E402
+from slmfleet.models.training.data import load_corpus  # noqa: E402
+from slmfleet.models.training.distill import distilled_base  # noqa: E402
 from slmfleet.models.training.export import export_fp32, export_int8  # noqa: E402
 from slmfleet.models.training.network import MultiHeadEncoder, base_folder, build  # noqa: E402
+from slmfleet.models.training.recipe import SPECIALIST_BASE  # noqa: E402
+from slmfleet.models.training.specialist import fleet_texts  # noqa: E402
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 LAYERS = (0, 5)
+TINY = replace(SPECIALIST_BASE, layers=LAYERS, vocabulary=1_500, epochs=1)
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +89,24 @@ def test_a_table_is_rounded_and_a_normalisation_is_not(network: MultiHeadEncoder
     assert norm == onnx.TensorProto.FLOAT
     table = next(kind for name, kind in kept.items() if "word_embeddings" in name and "quantized" in name)
     assert table == onnx.TensorProto.UINT8
+
+
+def test_int8_embeds_nearly_as_fp32_does(make_fleet: Callable[..., Path], tmp_path: Path) -> None:
+    fleet = load_fleet(make_fleet())
+    torch.manual_seed(3)
+    corpus = load_corpus(fleet)
+    tokenizer, weights = distilled_base(fleet_texts(fleet, corpus), tmp_path, lambda done, total: None, TINY)
+    network = build(range(tokenizer.get_vocab_size()), TINY.layers, 4, 3, 64)
+    network.bert.load_state_dict(weights)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    export_int8(network, tmp_path / "int8.onnx")
+    export_fp32(network, tmp_path / "fp32.onnx")
+    small, exact = (
+        Encoder(tmp_path / f"{name}.onnx", tmp_path / "tokenizer.json") for name in ("int8", "fp32")
+    )
+    likeness = [
+        float(small.encode(row.text).embedding @ exact.encode(row.text).embedding) for row in corpus.train
+    ]
+    assert np.mean(likeness) > 0.98
+    assert (tmp_path / "int8.onnx").stat().st_size < 0.35 * (tmp_path / "fp32.onnx").stat().st_size
+    torch.use_deterministic_algorithms(False)
