@@ -1,6 +1,6 @@
 """Writes slmfleet.json, the dashboard that Grafana provisions: `python deploy/grafana/dashboard.py`.
 
-Panels as data rather than 1,000 lines of JSON by hand; tests hold the file against this.
+Panels as data rather than 1,000 lines of JSON by hand; a test compares the file with this.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _DURATION = "rate(slmfleet_{name}_duration_seconds_bucket[$__rate_interval])"
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture: its expressions with their legends, the unit of its axis, and what it tells."""
+    """A panel: its queries (PromQL, legend), the unit of its axis, and its description."""
 
     title: str
     unit: str
-    told: str
-    shown: tuple[tuple[str, str], ...]
+    description: str
+    queries: tuple[tuple[str, str], ...]
     kind: str = "timeseries"
     width: int = 8
     stacked: bool = False
@@ -218,11 +218,11 @@ def dashboard() -> dict[str, Any]:
     """The dashboard in Grafana's own JSON (schema 39, Grafana 10 and later)."""
     panels: list[dict[str, Any]] = []
     down = 0
-    for row, shown in ROWS:
+    for row, row_panels in ROWS:
         panels.append(_placed(len(panels) + 1, "row", row, 0, down, 24, 1))
         down += 1
         across = 0
-        for panel in shown:
+        for panel in row_panels:
             height = 4 if panel.kind == "stat" else 8
             if across + panel.width > 24:
                 across, down = 0, down + height
@@ -254,7 +254,7 @@ def _content(panel: Panel) -> dict[str, Any]:
     if panel.stacked:
         custom["stacking"] = {"mode": "normal"}
     return {
-        "description": panel.told,
+        "description": panel.description,
         "datasource": SOURCE,
         "fieldConfig": {
             "defaults": {
@@ -266,15 +266,15 @@ def _content(panel: Panel) -> dict[str, Any]:
         },
         "targets": [
             {"refId": chr(ord("A") + n), "datasource": SOURCE, "expr": expr, "legendFormat": legend}
-            for n, (expr, legend) in enumerate(panel.shown)
+            for n, (expr, legend) in enumerate(panel.queries)
         ],
     }
 
 
-def written() -> str:
+def content() -> str:
     """The file's content."""
     return json.dumps(dashboard(), indent=1) + "\n"
 
 
 if __name__ == "__main__":
-    FILE.write_text(written(), encoding="utf-8")
+    FILE.write_text(content(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Draws the dashboard's main panels from a running Prometheus, for who has no Grafana at hand.
+"""Draws the dashboard's main panels from a running Prometheus, without a Grafana.
 
     python deploy/grafana/plot.py http://127.0.0.1:9090 15 docs/live.png     # the last 15 minutes
 
@@ -36,20 +36,20 @@ Points = list[tuple[datetime, float]]
 
 
 def series(prometheus: str, expression: str, minutes: float) -> list[tuple[dict[str, str], Points]]:
-    """What an expression was in the last `minutes`, series by series."""
+    """(labels, points) of each series of a PromQL expression over the last `minutes`."""
     end = time.time()
-    asked = {
+    parameters = {
         "query": expression.replace("$__rate_interval", "1m"),
         "start": str(end - minutes * 60),
         "end": str(end),
         "step": str(max(1.0, minutes * 60 / 300)),
     }
-    url = f"{prometheus}/api/v1/query_range?{urllib.parse.urlencode(asked)}"
+    url = f"{prometheus}/api/v1/query_range?{urllib.parse.urlencode(parameters)}"
     with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - an address the caller typed
         found = json.load(answer)["data"]["result"]
     return [
-        (one["metric"], [(datetime.fromtimestamp(at), float(value)) for at, value in one["values"]])
-        for one in found
+        (each["metric"], [(datetime.fromtimestamp(at), float(value)) for at, value in each["values"]])
+        for each in found
     ]
 
 

@@ -54,6 +54,7 @@ def consume(
     """
     with report_errors("events"):
         from slmfleet.services.events import consumer
+        from slmfleet.services.events.asyncapi import asyncapi
         from slmfleet.services.events.brokers.registry import transport_for
         from slmfleet.services.events.consume import consume as run
 
@@ -61,7 +62,7 @@ def consume(
         if document:
             given = settings.broker_url
             url = given.get_secret_value() if given else "redis://127.0.0.1:6379"
-            print(json.dumps(consumer.asyncapi(transport_for(url, settings)), indent=2))
+            print(json.dumps(asyncapi(transport_for(url, settings)), indent=2))
             return
         try:
             code = run(

@@ -137,55 +137,6 @@ class DiedData(BaseModel):
         return self.body.encode() if self.encoding == "utf-8" else base64.b64decode(self.body)
 
 
-class Envelope(BaseModel):
-    """The attributes of every event, for the AsyncAPI document; `CloudEvent` checks them."""
-
-    specversion: Literal["1.0"]
-    id: str
-    source: str
-    time: datetime | None = None
-    datacontenttype: Literal["application/json"] = "application/json"
-    traceparent: str | None = Field(default=None, description="W3C trace context, carried to the answer.")
-
-
-class QueryReceived(Envelope):
-    """A question for the fleet."""
-
-    type: Literal["slmfleet.query.received.v1"]
-    data: QueryData
-
-
-class QueryAnswered(Envelope):
-    """What the fleet answered."""
-
-    type: Literal["slmfleet.query.answered.v1"]
-    data: AnswerData
-
-
-class QueryHandedOff(Envelope):
-    """A question that a person has to answer."""
-
-    type: Literal["slmfleet.query.handed_off.v1"]
-    data: AnswerData
-
-
-class KnowledgeChanged(Envelope):
-    """The policy text of a domain has changed."""
-
-    type: Literal["slmfleet.knowledge.changed.v1"]
-    data: KnowledgeChangedData
-
-
-class OrderChanged(Envelope):
-    """The record of an order has changed."""
-
-    type: Literal["slmfleet.order.changed.v1"]
-    data: OrderChangedData
-
-
-Changed = KnowledgeChanged | OrderChanged
-
-
 _DATA: Final[Mapping[str, type[BaseModel]]] = {
     QUERY_RECEIVED: QueryData,
     KNOWLEDGE_CHANGED: KnowledgeChangedData,

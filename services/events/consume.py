@@ -82,7 +82,7 @@ def _change_publisher(settings: Settings, report: Callable[[str], None]) -> Chan
     try:
         return ChangePublisher(settings)
     except Unreachable as error:
-        report(f"news of changes is left on {CHANGES}: {error}")
+        report(f"change events are left on {CHANGES}: {error}")
         return None
 
 

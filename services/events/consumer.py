@@ -10,32 +10,20 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from importlib.metadata import version
 from types import FrameType
 from typing import Any, Final
 
 import orjson
 import uvicorn
 from faststream.asgi import AsgiFastStream
-from faststream.specification import AsyncAPI
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from slmfleet.models.errors import Unreachable
 from slmfleet.services.events.answerer import QueryClient
-from slmfleet.services.events.cloudevents import (
-    ANSWERS,
-    CHANGES,
-    CONTENT_TYPE,
-    HANDOFFS,
-    QUERIES,
-    Changed,
-    QueryAnswered,
-    QueryHandedOff,
-    QueryReceived,
-)
+from slmfleet.services.events.asyncapi import declare, document_of, specification
 from slmfleet.services.events.counts import EventCounts
-from slmfleet.services.events.transport import Backlog, Delivery, HandleAll, Transport
+from slmfleet.services.events.transport import Backlog, HandleAll, Transport
 from slmfleet.services.telemetry import metrics
 
 STOPPED: Final = 0
@@ -78,7 +66,7 @@ class Consumer(AsgiFastStream):
                 ("/metrics", self._metrics),
                 ("/asyncapi.json", _page(self._document)),
             ],
-            specification=_specification(),
+            specification=specification(),
             on_startup=[self._start_maintenance],
             after_startup=[self._mark_consuming],
             on_shutdown=stops,
@@ -167,42 +155,7 @@ class Consumer(AsgiFastStream):
         await response(scope, receive, send)
 
     async def _document(self) -> tuple[int, dict[str, Any]]:
-        return 200, _document(self)
-
-
-def declare(transport: Transport, handlers: dict[str, HandleAll]) -> None:
-    """Subscribe `handlers` (stream -> handler) and declare the streams that answers are published to."""
-    kinds: dict[str, Any] = {QUERIES: QueryReceived, CHANGES: Changed}
-    for stream, handle_all in handlers.items():
-        transport.consume(stream, kinds[stream], handle_all)
-    transport.announce(ANSWERS, QueryAnswered)
-    transport.announce(HANDOFFS, QueryHandedOff)
-
-
-def asyncapi(transport: Transport) -> dict[str, Any]:
-    """The AsyncAPI 3 document of what is consumed from `transport` and published to it."""
-
-    async def nothing(deliveries: Sequence[Delivery]) -> list[bool]:
-        return [False] * len(deliveries)
-
-    declare(transport, {QUERIES: nothing, CHANGES: nothing})
-    return _document(AsgiFastStream(transport.broker, specification=_specification()))
-
-
-def _document(app: AsgiFastStream) -> dict[str, Any]:
-    document: dict[str, Any] = app.schema.to_specification().to_jsonable()
-    document["defaultContentType"] = CONTENT_TYPE
-    for message in document["components"]["messages"].values():
-        message.pop("correlationId", None)  # FastStream's own header; the field here is `in_reply_to`
-    return document
-
-
-def _specification() -> AsyncAPI:
-    return AsyncAPI(
-        title="slmfleet",
-        version=version("slmfleet"),
-        description="A retailer's customers ask, and the fleet answers: CloudEvents 1.0 in structured JSON.",
-    )
+        return 200, document_of(self)
 
 
 def _page(content: Callable[[], Awaitable[tuple[int, dict[str, Any]]]]) -> ASGIApp:

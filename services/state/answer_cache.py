@@ -143,7 +143,7 @@ class AnswerCache:
             await self._knowledge.check_files()
             return
         if tokens is not None:
-            await self._catch_up(tokens)
+            await self._apply_tokens(tokens)
 
     async def _computed(self, compute: Callable[[], Awaitable[Answered]]) -> tuple[Answered, dict[str, str]]:
         """The answer, and the version of each domain's knowledge from before it was computed."""
@@ -175,7 +175,7 @@ class AnswerCache:
                 entry = self._local.get(key)
                 return (entry if entry is not None and self._is_valid(entry) else None), False
             if found.generations is not None:
-                await self._catch_up(found.generations)
+                await self._apply_tokens(found.generations)
             if found.entry is not None:
                 entry = CacheEntry.unpacked(found.entry)
                 if not self._is_valid(entry):
@@ -191,7 +191,7 @@ class AnswerCache:
             raise Unreachable("no server for the cache is set")
         return await command(self._redis)
 
-    async def _catch_up(self, tokens: Mapping[str, str]) -> None:
+    async def _apply_tokens(self, tokens: Mapping[str, str]) -> None:
         if not self._knowledge.is_current(tokens):
             await self._knowledge.catch_up(tokens)
         self._local.set_epoch(tokens.get(EVERYTHING, ""))

@@ -62,7 +62,7 @@ class ChangePublisher:
         replicas = await self._keys.live_replicas(client)
         latest = (await self._keys.tokens(client) or {}).get(domain)
         if latest is None:
-            raise Unreachable(f"the cache's server has lost the news of {domain}")
+            raise Unreachable(f"the cache's server has lost the change of {domain}")
         if any(domain in state["faults"] for state in replicas):
             raise Unreachable(f"a replica cannot serve the new {domain}; its log says why")
         return unknown + sum(state["tokens"].get(domain) not in (wanted, latest) for state in replicas)

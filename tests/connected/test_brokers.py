@@ -17,11 +17,11 @@ from fakes.shop import Shop
 from fakes.waiting import until_async
 
 from slmfleet.services.embedded.valkey import EmbeddedValkey
+from slmfleet.services.events.asyncapi import QueryReceived
 from slmfleet.services.events.brokers.registry import transport_for
 from slmfleet.services.events.cloudevents import (
     ANSWERS,
     QUERIES,
-    QueryReceived,
     make_event,
     read_event,
     traceparent_of,

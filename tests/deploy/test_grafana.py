@@ -67,7 +67,7 @@ def test_the_file_is_what_the_program_writes(monkeypatch: pytest.MonkeyPatch) ->
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "dashboard", module)
     spec.loader.exec_module(module)
-    assert (FOLDER / "slmfleet.json").read_text(encoding="utf-8") == module.written()
+    assert (FOLDER / "slmfleet.json").read_text(encoding="utf-8") == module.content()
 
 
 def test_ids_are_unique_and_panels_do_not_overlap() -> None:

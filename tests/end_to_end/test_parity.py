@@ -79,7 +79,7 @@ async def test_every_channel_gives_the_same_answer(
             bodies.append(query(question["text"], _id(question), **({"token": token} if token else {})))
         assert all(await desk.handle(*bodies)), name
         by_event = {}
-        for body in [*await desk.said(ANSWERS), *await desk.said(HANDOFFS)]:
+        for body in [*await desk.published(ANSWERS), *await desk.published(HANDOFFS)]:
             data: Any = read_event(body).get_data()
             by_event[data["in_reply_to"]["id"]] = decision(data["answer"])
         assert by_event == by_http, name

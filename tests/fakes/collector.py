@@ -1,4 +1,4 @@
-"""An OTLP/HTTP collector that keeps what it is sent: the far end of tracing, which is another program's."""
+"""An OTLP/HTTP collector that records the spans it receives, in place of a tracing back end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Collector(http.server.ThreadingHTTPServer):
 
     @property
     def endpoint(self) -> str:
-        """Where spans go."""
+        """The URL for spans."""
         return f"http://127.0.0.1:{self.server_port}/v1/traces"
 
     def spans(self) -> list[tuple[str, Any]]:

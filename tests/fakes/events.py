@@ -54,7 +54,7 @@ class Desk:
     async def handle(self, *bodies: bytes) -> list[bool]:
         return await self.handler.handle_all(delivered(*bodies))
 
-    async def said(self, stream: str = ANSWERS) -> list[bytes]:
+    async def published(self, stream: str = ANSWERS) -> list[bytes]:
         """The events on `stream`."""
         entries: Any = await self.client.xrange(stream)
         return [fields[FIELD.encode()] for _, fields in entries]
@@ -62,7 +62,7 @@ class Desk:
     async def texts(self) -> dict[str, str]:
         """Query id -> what was answered, on either stream."""
         found = {}
-        for body in [*await self.said(ANSWERS), *await self.said(HANDOFFS)]:
+        for body in [*await self.published(ANSWERS), *await self.published(HANDOFFS)]:
             data: Any = read_event(body).get_data()
             found[data["in_reply_to"]["id"]] = data["answer"]["text"]
         return found

@@ -141,7 +141,7 @@ def test_a_replayed_event_that_was_answered_gets_the_same_answer(broker: str, sh
         await desk.dead.replay(letter, desk.streams.publish, desk.ledger)  # broken off and done again
         found: Any = await desk.client.xrange(QUERIES)
         await desk.handle(*(fields[FIELD.encode()] for _, fields in found))
-        said = await desk.said()
+        said = await desk.published()
         await desk.client.aclose()
         assert len(said) == 3
         return len(set(said))

@@ -74,7 +74,7 @@ def answer(status: str = "answered") -> AnswerBody:
         (changed(data={"text": "x" * 300_000}), "invalid", "262,144 bytes"),
     ],
 )
-def test_what_is_no_event_for_the_stream_is_told_so(body: bytes, reason: str, says: str) -> None:
+def test_what_is_no_event_for_the_stream_is_refused_by_name(body: bytes, reason: str, says: str) -> None:
     with pytest.raises(EventFault) as fault:
         read_event(body, QUERIES)
     assert fault.value.reason == reason

@@ -25,7 +25,7 @@ async def desk(broker: str, shop: Shop) -> AsyncIterator[Desk]:
 
 async def consume_one(desk: Desk) -> None:
     """Handle the first question that comes."""
-    while not (bodies := await desk.said(QUERIES)):  # noqa: ASYNC110 - another client publishes it
+    while not (bodies := await desk.published(QUERIES)):  # noqa: ASYNC110 - another client publishes it
         await asyncio.sleep(0.02)
     await desk.handle(bodies[-1])
 
@@ -62,10 +62,10 @@ async def test_all_letters_are_replayed_but_those_that_would_only_die_again(brok
     replayed, refused = await replay(Connection(broker, desk.streams, desk.ledger, desk.dead), None)
     assert (len(replayed), len(refused)) == (1, 1)
     assert "would only die again" in next(iter(refused.values()))
-    assert await desk.said(QUERIES) == [good]
+    assert await desk.published(QUERIES) == [good]
 
 
 async def test_an_event_is_published_on_the_stream_of_its_type(desk: Desk) -> None:
     body = query("hi")
     await publish(desk.streams, read_event(body))
-    assert await desk.said(QUERIES) == [body]
+    assert await desk.published(QUERIES) == [body]

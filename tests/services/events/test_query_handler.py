@@ -67,7 +67,7 @@ async def test_answers_and_hand_offs_go_to_their_streams(desk: Desk) -> None:
     assert await desk.texts() == {
         "1": "About track, stranger.", "2": "A person will answer.", "3": "About how, stranger.",
     }  # fmt: skip
-    assert (len(await desk.said(ANSWERS)), len(await desk.said(HANDOFFS))) == (2, 1)
+    assert (len(await desk.published(ANSWERS)), len(await desk.published(HANDOFFS))) == (2, 1)
 
 
 async def test_the_customer_comes_from_the_token_alone(desk: Desk) -> None:
@@ -94,13 +94,13 @@ async def test_poison_is_dead_at_once_and_spoils_nothing(desk: Desk) -> None:
 async def test_a_redelivery_gets_the_stored_answer_word_for_word(desk: Desk) -> None:
     await desk.handle(query("where is my parcel"))
     await desk.handle(query("where is my parcel"), query("where is my parcel"))
-    said = await desk.said()
+    said = await desk.published()
     assert len(said) == 3
     assert len(set(said)) == 1
     assert desk.counts.handled_by["slmfleet.query.received.v1", "duplicate"] == 2
 
 
-async def test_a_consumer_that_was_paused_says_what_the_other_one_said(
+async def test_a_consumer_that_was_paused_publishes_the_answer_of_the_other(
     open_desk: Callable[..., Desk], shop: Shop
 ) -> None:
     class Paused(GatewayClient):
@@ -122,7 +122,7 @@ async def test_a_consumer_that_was_paused_says_what_the_other_one_said(
     assert await other.handle(query("where is my parcel")) == [True]
     woken.set()
     assert await sleeping == [True]
-    said = await other.said()
+    said = await other.published()
     assert len(said) == 2
     assert len(set(said)) == 1
 
@@ -190,7 +190,7 @@ async def test_a_consumer_that_stops_waits_for_nobody(open_desk: Callable[..., D
 
 async def test_the_trace_goes_from_the_question_to_the_answer(desk: Desk) -> None:
     await desk.handler.handle_all([Delivery(query("where is my parcel"), TRACE)])
-    assert traceparent_of(read_event((await desk.said())[0])) == TRACE
+    assert traceparent_of(read_event((await desk.published())[0])) == TRACE
 
 
 async def test_the_pipeline_in_the_process_answers_like_the_gateway(

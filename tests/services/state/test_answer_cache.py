@@ -55,7 +55,7 @@ async def test_a_hit_is_remembered_in_its_session(folder: Path, valkey: str) -> 
         assert (await one.ask(ASKED, session_id="s2")).cache == "bypass"  # a conversation is nobody else's
 
 
-async def test_an_answer_at_hand_takes_no_waiting_and_nobody_else_has_it(folder: Path, valkey: str) -> None:
+async def test_a_local_answer_needs_no_server_and_no_other_replica_has_it(folder: Path, valkey: str) -> None:
     settings = sharing_settings(folder, valkey)
     async with sharer(settings) as one, sharer(settings) as two:
         assert one.loaded.pipeline.get_local(Query(ASKED)) is None
@@ -83,7 +83,7 @@ async def test_an_answer_at_hand_takes_no_waiting_and_nobody_else_has_it(folder:
         ("where is the parcel of June 3", {}),
     ],
 )
-async def test_what_is_somebodys_own_is_neither_kept_nor_found(
+async def test_what_belongs_to_a_customer_is_neither_cached_nor_found(
     folder: Path, valkey: str, text: str, more: dict[str, object]
 ) -> None:
     async with sharer(sharing_settings(folder, valkey)) as one:
@@ -96,13 +96,15 @@ async def test_what_is_somebodys_own_is_neither_kept_nor_found(
 
 
 @pytest.mark.parametrize("cacheable", ["never", "per_customer"])
-async def test_an_intent_that_is_not_shared_is_not_kept(tmp_path: Path, valkey: str, cacheable: str) -> None:
+async def test_an_intent_that_is_not_shared_is_not_cached(
+    tmp_path: Path, valkey: str, cacheable: str
+) -> None:
     write_word_shop(tmp_path / "fleet", cacheable)
     async with sharer(sharing_settings(tmp_path, valkey)) as one:
         assert [(await one.ask(ASKED)).cache for _ in range(2)] == ["bypass", "bypass"]
 
 
-async def test_a_no_is_kept_for_less_time_and_no_two_entries_end_at_once(
+async def test_a_hand_off_is_cached_for_less_time_and_no_two_entries_expire_at_once(
     folder: Path, valkey: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ttls: dict[str, list[float]] = {"yes": [], "no": []}
@@ -121,7 +123,7 @@ async def test_a_no_is_kept_for_less_time_and_no_two_entries_end_at_once(
     assert all(30 <= ttl <= 60 for ttl in ttls["no"])
 
 
-async def test_an_error_is_never_kept(folder: Path, valkey: str) -> None:
+async def test_an_error_is_never_cached(folder: Path, valkey: str) -> None:
     async with sharer(sharing_settings(folder, valkey)) as one:
         for _ in range(2):
             with pytest.raises(Exception, match="could not read"):
@@ -137,7 +139,7 @@ async def test_of_many_who_ask_at_once_one_is_computed(folder: Path, valkey: str
         assert len({answer.id for answer in answers}) == 20
 
 
-async def test_what_one_computes_in_vain_holds_nobody_up(folder: Path, valkey: str) -> None:
+async def test_what_cannot_be_cached_delays_nobody(folder: Path, valkey: str) -> None:
     write_word_shop(folder / "fleet", "never")
     async with sharer(sharing_settings(folder, valkey), QuotingParts(slow_s=0.5)) as one:
         one.loaded.executor._max_workers = 20
@@ -147,7 +149,7 @@ async def test_what_one_computes_in_vain_holds_nobody_up(folder: Path, valkey: s
         assert time.monotonic() - started < 10 * 0.5
 
 
-async def test_one_who_goes_away_leaves_the_others_their_answer(folder: Path, valkey: str) -> None:
+async def test_a_caller_that_is_cancelled_leaves_the_others_their_answer(folder: Path, valkey: str) -> None:
     async with sharer(sharing_settings(folder, valkey)) as one:
         leader, *others = [asyncio.ensure_future(one.ask("slowly where")) for _ in range(4)]
         await asyncio.sleep(0.1)
@@ -179,7 +181,7 @@ async def test_another_bundle_is_another_key(folder: Path, valkey: str) -> None:
         assert (await one.ask(ASKED)).cache == "hit"
 
 
-async def test_without_a_server_it_answers_and_keeps_for_itself(folder: Path) -> None:
+async def test_without_a_server_it_answers_and_caches_for_itself(folder: Path) -> None:
     async with sharer(sharing_settings(folder, None)) as one:
         assert [(await one.ask(ASKED)).cache for _ in range(2)] == ["miss", "hit"]
         assert one.shared.told() == {}

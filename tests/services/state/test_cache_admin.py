@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_it_tells_what_is_kept_and_found(folder: Path, valkey: str) -> None:
+async def test_it_shows_entries_and_hits_by_domain(folder: Path, valkey: str) -> None:
     settings = sharing_settings(folder, valkey)
     async with sharer(settings) as one:
         for text in (ASKED, ASKED, ASKED, OTHER, NO):

@@ -32,7 +32,7 @@ def write(folder: Path, domain: str, intent: str, text: str) -> None:
     path.write_text(f"{head}## {intent}\n\n{text}\n\n{rest.partition(chr(10) * 2)[2]}")
 
 
-async def test_no_replica_says_what_was_true_before(folder: Path, valkey: str) -> None:
+async def test_no_replica_answers_from_before_the_change(folder: Path, valkey: str) -> None:
     settings = sharing_settings(folder, valkey)
     async with AsyncExitStack() as stack:
         replicas = [await stack.enter_async_context(sharer(settings)) for _ in range(3)]
@@ -56,7 +56,7 @@ async def test_no_replica_says_what_was_true_before(folder: Path, valkey: str) -
         await changes.close()
 
 
-async def test_an_answer_under_way_is_not_kept_for_after_the_change(folder: Path, valkey: str) -> None:
+async def test_an_answer_under_way_is_not_cached_for_after_the_change(folder: Path, valkey: str) -> None:
     settings = sharing_settings(folder, valkey)
     async with sharer(settings) as one, sharer(settings) as two:
         changes = ChangePublisher(settings)
@@ -70,7 +70,7 @@ async def test_an_answer_under_way_is_not_kept_for_after_the_change(folder: Path
         await changes.close()
 
 
-async def test_unchanged_words_are_forgotten_too(folder: Path, valkey: str) -> None:
+async def test_answers_from_unchanged_text_are_dropped_too(folder: Path, valkey: str) -> None:
     settings = sharing_settings(folder, valkey)
     async with sharer(settings) as one:
         changes = ChangePublisher(settings)
@@ -115,7 +115,7 @@ async def test_a_replica_that_hangs_is_waited_for_only_while_it_counts_as_alive(
         await changes.close()
 
 
-async def test_one_that_cannot_hear_looks_at_the_files(folder: Path) -> None:
+async def test_a_replica_without_a_server_checks_the_files(folder: Path) -> None:
     async with sharer(sharing_settings(folder, None)) as one:
         assert (await one.ask(ASKED)).text == "All about track."
         write(folder, "shipping", "track", "Tracking anew.")
@@ -163,7 +163,7 @@ async def test_a_server_that_lost_everything_brings_nothing_stale_back(folder: P
         server.stop()
 
 
-async def test_a_server_that_loses_the_news_of_a_change_is_told_again(
+async def test_a_change_that_the_server_loses_must_be_repeated(
     folder: Path, valkey: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = sharing_settings(folder, valkey)
@@ -180,13 +180,13 @@ async def test_a_server_that_loses_the_news_of_a_change_is_told_again(
         write(folder, "shipping", "track", "Tracking anew.")
         with monkeypatch.context() as lossy:
             lossy.setattr(RedisKeys, "renew_tokens", renew_and_lose)
-            with pytest.raises(Unreachable, match="lost the news"):
+            with pytest.raises(Unreachable, match="lost the change"):
                 await changes.knowledge_changed("shipping")
         await changes.knowledge_changed("shipping")
         assert (await one.ask(ASKED)).text == "Tracking anew."
         await changes.close()
 
 
-async def test_without_a_server_nobody_can_be_told(folder: Path) -> None:
+async def test_without_a_server_no_change_can_be_published(folder: Path) -> None:
     with pytest.raises(Unreachable, match="SLMFLEET_REDIS_URL"):
         ChangePublisher(sharing_settings(folder, None))

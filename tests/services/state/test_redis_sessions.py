@@ -40,7 +40,7 @@ async def pair(valkey: str) -> AsyncIterator[tuple[RedisSessions, RedisSessions]
         await client.close()
 
 
-async def test_another_replica_knows_what_was_said(pair: tuple[RedisSessions, RedisSessions]) -> None:
+async def test_another_replica_has_the_turns(pair: tuple[RedisSessions, RedisSessions]) -> None:
     one, two = pair
     await one.remember("ann", "s", TURN)
     await two.remember("ann", "s", Turn("and then?"))
@@ -58,7 +58,7 @@ async def test_a_session_is_its_customers_alone(pair: tuple[RedisSessions, Redis
     assert await two.turns("ann", "t") == ()
 
 
-async def test_the_server_forgets_and_is_told_no_names(
+async def test_turns_expire_on_the_server_which_sees_no_names(
     pair: tuple[RedisSessions, RedisSessions], valkey: str
 ) -> None:
     await pair[0].remember("noah_brown", "my-session", TURN)
@@ -98,7 +98,7 @@ async def test_what_a_replica_of_another_version_wrote_is_read_as_far_as_it_is_u
     assert await pair[1].turns("ann", "s") == (Turn("hello"), *([read] if read else []))
 
 
-async def test_while_the_server_is_gone_a_replica_knows_what_it_heard_itself(tmp_path: Path) -> None:
+async def test_while_the_server_is_away_a_replica_has_its_own_turns(tmp_path: Path) -> None:
     server = EmbeddedValkey("cache", tmp_path)
     link = RedisClient(await asyncio.to_thread(server.start), timeout_s=2)
     sessions = RedisSessions(link, RedisKeys("Shop"), 60, InMemorySessions(60, 10))

@@ -95,7 +95,7 @@ def _lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-async def test_an_answer_is_told_with_its_request_and_without_the_customer(
+async def test_an_answer_is_logged_with_its_request_and_without_the_customer(
     shop: Shop, logged: io.StringIO
 ) -> None:
     await shop.ask(

@@ -10,12 +10,12 @@ import pytest
 from fakes.events import query
 from fakes.waiting import until_async
 
+from slmfleet.services.events.asyncapi import QueryReceived
 from slmfleet.services.events.brokers.redis import FIELD, GROUP, RedisStreams
 from slmfleet.services.events.cloudevents import (
     ANSWERS,
     CHANGES,
     QUERIES,
-    QueryReceived,
     make_event,
     read_event,
 )
