@@ -101,8 +101,8 @@ ROUTER = {
 }
 
 
-def write_small_fleet(folder: Path, **files: str) -> Path:
-    """A fleet of two domains with rows and without bundles, in `folder`; `files` replace whole files."""
+def write_fleet(folder: Path, **files: str) -> Path:
+    """Write the fleet into `folder`; keyword arguments replace or add whole files (`returns/domain.yaml`)."""
     texts = {
         "fleet.yaml": FLEET,
         "returns/domain.yaml": RETURNS,
@@ -119,8 +119,6 @@ def write_small_fleet(folder: Path, **files: str) -> Path:
         texts[f"{domain}/utterances.jsonl"] = "\n".join(map(json.dumps, rows))
     rows = [{"text": text, "intent": intent} for intent, written in ROUTER.items() for text in written]
     texts["router/utterances.jsonl"] = "\n".join(map(json.dumps, rows))
-    routed = [{"text": text, "intent": intent} for intent, written in ROUTER.items() for text in written]
-    texts["router/utterances.jsonl"] = "\n".join(map(json.dumps, routed))
     for name, text in {**texts, **files}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md, carried out in the order in which it gives them."""
+"""The recipes of CONTRIBUTING.md in the order of their steps; training is tested in tests/models/training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from fakes.command_line import CommandLine
-from fakes.fleet import write_small_fleet
 
 from slmfleet.services.events.brokers.registry import BROKERS
 from slmfleet.services.settings import SHOP_DIR
@@ -105,25 +104,6 @@ def test_a_new_domain_of_the_shop_is_checked_before_it_is_trained(
     few = slmfleet("check", "--fleet", str(fleet))
     assert few.returncode == 2
     assert "intent 'gift_wrap' has 2 rows" in few.stderr
-
-
-@pytest.mark.train
-@pytest.mark.timeout(600)
-def test_a_new_domain_is_trained_and_answers(slmfleet: CommandLine, tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    fleet = write_small_fleet(tmp_path / "fleet")
-    add_gifts(fleet)
-    at = ("--fleet", str(fleet))
-    assert slmfleet("check", *at).returncode == 0
-    for name in ("parcels", "returns", "gifts", "router"):
-        done = slmfleet("train", name, *at)
-        assert done.returncode == 0, done.stderr
-    done = slmfleet("check", *at)
-    assert done.returncode == 0, done.stderr
-    assert "every bundle passes its probe" in done.stdout
-    done = slmfleet("ask", "--json", *at, "how long is a gift card valid")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["route"]["domain"] == "gifts"
 
 
 def test_every_metric_is_drawn_or_declared_not_to_be() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from fakes.command_line import CommandLine
-from fakes.fleet import write_small_fleet
+from fakes.fleet import write_fleet
 
 from slmfleet.models.errors import BundleFault, FleetFault
 from slmfleet.services.cli.check import check_fleet
@@ -28,7 +28,7 @@ def test_check_passes_the_shop_and_explains_a_broken_one(slmfleet: CommandLine, 
 
 
 def test_a_fleet_that_is_not_trained_yet_has_notes_and_no_faults(tmp_path: Path) -> None:
-    checked = check_fleet(write_small_fleet(tmp_path / "fleet"))
+    checked = check_fleet(write_fleet(tmp_path / "fleet"))
     assert checked.probed == 0
     notes = [str(note) for note in checked.notes]
     for name in ("returns", "parcels", "router"):
@@ -39,7 +39,7 @@ def test_a_fleet_that_is_not_trained_yet_has_notes_and_no_faults(tmp_path: Path)
 
 
 def test_too_few_rows_are_a_fault(tmp_path: Path) -> None:
-    fleet = write_small_fleet(tmp_path / "fleet")
+    fleet = write_fleet(tmp_path / "fleet")
     path = fleet / "returns" / "utterances.jsonl"
     path.write_text("\n".join(path.read_text().splitlines()[:2]))
     with pytest.raises(FleetFault, match="at least 5 are needed"):

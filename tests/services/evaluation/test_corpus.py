@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakes.fleet import write_small_fleet
+from fakes.fleet import write_fleet
 
 from slmfleet.models.errors import DataFault
 from slmfleet.models.fleet.loading import load_fleet
@@ -13,7 +13,7 @@ from slmfleet.services.settings import SHOP_DIR
 
 
 def test_a_fleet_without_rows_is_refused_with_what_would_do(tmp_path: Path) -> None:
-    folder = write_small_fleet(tmp_path / "fleet")
+    folder = write_fleet(tmp_path / "fleet")
     assert has_rows(load_rows(load_fleet(folder)))
     for path in folder.glob("*/utterances.jsonl"):
         path.unlink()

@@ -26,7 +26,7 @@ def test_what_evaluate_measures_is_what_the_cards_say(monkeypatch: pytest.Monkey
     whole = load_corpus(load_fleet(SHOP_DIR))
     # Two sources are enough to show it, in a fifth of the time.
     some = replace(whole, test=tuple(row for row in whole.test if row.source in ("own", "hint3/sofmattress")))
-    monkeypatch.setattr(evaluating, "load_corpus", lambda fleet: some)
+    monkeypatch.setattr(evaluating, "load_rows", lambda fleet: some)
     steps: list[tuple[int, int]] = []
     result = evaluating.evaluation(SHOP_DIR, lambda done, total: steps.append((done, total)))
     assert steps == sorted(steps)

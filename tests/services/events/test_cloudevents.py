@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -65,6 +66,7 @@ def answer(status: str = "answered") -> Answer:
         (changed(specversion="-"), "invalid", "specversion: is required"),
         (changed(specversion="0.3"), "invalid", "specversion"),
         (changed(time="yesterday"), "invalid", "time: must be a time such as"),
+        (changed(time="2026"), "invalid", "time: must be a time such as"),
         (changed(subject=""), "invalid", "subject"),
         (changed(Bad="x"), "invalid", "Bad"),
         (changed(data_base64="aGk="), "invalid", "data_base64"),
@@ -136,3 +138,8 @@ def test_a_dead_letter_holds_the_event_as_it_came(body: bytes) -> None:
     letter = dead_letter_event(body, QUERIES, "unreadable", "why", 0, None)
     assert data_of(read_event(serialized(letter), DEAD), DiedData).raw() == body
     assert letter.get_id() == dead_letter_event(body, QUERIES, "failed", "other", 3, None).get_id()
+
+
+def test_the_letters_of_a_time_may_be_small() -> None:
+    event = read_event(changed(time="2026-06-15t12:00:00z"), QUERIES)
+    assert event.get_time() == datetime(2026, 6, 15, 12, tzinfo=UTC)
