@@ -26,7 +26,7 @@ LABELS: Final[dict[str, frozenset[str] | None]] = {
     "verdict": frozenset({"dispatched", "abstained", "hand_off", "out_of_scope"}),
     "result": frozenset(
         {"hit", "miss", "bypass", "error", "same", "different"}
-        | {*get_args(Status), "duplicate", "retried", "applied", "dead", "ignored"}
+        | {*get_args(Status), "duplicate", "retried", "invalidated"}
     ),
     "source": frozenset({"estimated", "rapl"}),
     "resource": frozenset({"core_hour", "gib_hour", "kwh"}),

@@ -11,6 +11,25 @@ from fakes.shop import Shop
 
 from slmfleet.services.embedded.configuration import Name
 from slmfleet.services.embedded.valkey import EmbeddedValkey
+from slmfleet.services.telemetry import instruments
+from slmfleet.services.telemetry.labels import LABELS, OTHER, bounded
+
+
+@pytest.fixture(autouse=True)
+def declared_label_values(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No code under test records a value that a closed label does not declare, to be shown as `other`."""
+    undeclared: list[str] = []
+
+    def recording(label: str, value: str) -> str:
+        found = bounded(label, value)
+        if found == OTHER and LABELS[label] is not None:
+            undeclared.append(f"{label}={value}")
+        return found
+
+    if "telemetry" not in request.path.parts:  # whose tests record such values to see them bounded
+        monkeypatch.setattr(instruments, "bounded", recording)
+    yield
+    assert undeclared == []
 
 
 @pytest.fixture
