@@ -62,7 +62,7 @@ def evaluate(
         from slmfleet.services.evaluation import fleet as fleet_evaluation
 
         with bars() as bar:
-            result = fleet_evaluation.evaluation(settings.fleet_dir, bar("rows"))
+            result = fleet_evaluation.evaluation(settings, bar("rows"))
         if as_json:
             print(result.model_dump_json(indent=2))
         else:

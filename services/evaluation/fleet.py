@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import cast
 
 from pydantic import BaseModel
@@ -15,15 +14,17 @@ from slmfleet.models.contracts import OUT_OF_SCOPE, Decision
 from slmfleet.models.fleet.loading import load_fleet
 from slmfleet.models.inference.bundle import size_bytes
 from slmfleet.models.inference.specialist import Specialist
-from slmfleet.models.progress import Progress
+from slmfleet.models.progress import Progress, counted
 from slmfleet.models.training.data import Row
 from slmfleet.models.training.evaluate import Share, SpecialistResult, by_source, evaluate_specialist
 from slmfleet.router.evaluate import RouterResult, evaluate_router
 from slmfleet.services.evaluation.corpus import load_rows
+from slmfleet.services.evaluation.customers import CustomerFigures, customer_figures, load_questions
 from slmfleet.services.evaluation.decision_digest import DecisionDigest, RecordedSpecialist
 from slmfleet.services.evaluation.figures import Figure
 from slmfleet.services.evaluation.passages import PassageOutcomes, passage_outcomes
 from slmfleet.services.pipeline.default_factory import load_models
+from slmfleet.services.settings import Settings
 
 
 class RouterFigures(BaseModel):
@@ -85,6 +86,8 @@ class Evaluation(BaseModel):
     threshold: float
     max_wrong_domain_rate: float
     bytes: dict[str, int]
+    #: What customers get, by style and kind of question; empty where the fleet has no such questions.
+    customers: list[CustomerFigures]
     router: list[RouterFigures]
     specialists: list[SpecialistFigures]
     #: Of all sources, questions that a passage answers.
@@ -99,20 +102,22 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 4)
 
 
-def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> Evaluation:
-    """Evaluate the bundles of the fleet in `folder`. Raises FleetFault, DataFault, BundleFault."""
-    fleet = load_fleet(folder)
+def evaluation(settings: Settings, progress: Progress = lambda done, total: None) -> Evaluation:
+    """Evaluate the bundles of the fleet of `settings`. Raises FleetFault, DataFault, BundleFault."""
+    fleet = load_fleet(settings.fleet_dir)
     corpus = load_rows(fleet)
+    questions = load_questions(fleet.folder)
     router, specialists = load_models(fleet)
-    done, total = 0, len(corpus.test) + sum(len(corpus.of(name).test) for name in specialists)
+    rows_of = [len(corpus.test), *(len(corpus.of(name).test) for name in specialists)]
+    tick = counted(progress, sum(rows_of) + len(questions))
     groups = by_source(corpus.test)
     decisions: dict[str, list[Decision]] = {}
     digest = DecisionDigest()
     for source, rows in groups.items():
         decisions[source] = [router.route(row.text) for row in rows]
         digest.add(decisions[source])
-        done += len(rows)
-        progress(done, total)
+        for _ in rows:
+            tick()
     groups["all"] = [row for rows in groups.values() for row in rows]
     decisions["all"] = [decision for made in decisions.values() for decision in made]
     specialist_figures = []
@@ -121,15 +126,16 @@ def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> E
         recorded = cast("Specialist", RecordedSpecialist(specialist, digest))
         for source, rows in by_source(corpus.of(name).test).items():
             specialist_figures.append(SpecialistFigures.of(name, source, evaluate_specialist(recorded, rows)))
-            done += len(rows)
-            progress(done, total)
+            for _ in rows:
+                tick()
     folders = {name: domain.folder / "bundle" for name, domain in fleet.domains.items()}
-    folders["router"] = folder / "router" / "bundle"
+    folders["router"] = fleet.folder / "router" / "bundle"
     return Evaluation(
         router_version=router.card.version,
         threshold=router.card.threshold,
         max_wrong_domain_rate=fleet.config.router.max_wrong_domain_rate,
         bytes={name: size_bytes(path) for name, path in folders.items()},
+        customers=customer_figures(settings, questions, tick),
         router=[
             RouterFigures.of(source, evaluate_router(rows, decisions[source]))
             for source, rows in groups.items()
@@ -143,6 +149,15 @@ def evaluation(folder: Path, progress: Progress = lambda done, total: None) -> E
 
 def render(result: Evaluation) -> list[Group | Table | str]:
     """The evaluation for a terminal of 80 columns."""
+    customers: list[Group | Table | str] = []
+    if result.customers:
+        customers = [
+            _customers(result.customers), "",
+            "served: a right answer, sign-in or refusal at once; offered: three titles, a right "
+            "one among them; misled: answered from what does not answer; gave up: sent away "
+            "although the shop knows; other: wrong titles, a sign-in that is not needed. right "
+            "of answered: of the answers from policy or records, those that mislead nobody.", "",
+        ]  # fmt: skip
     routing = Table(title="Router: percent [95 % interval] rows", box=None, padding=(0, 1, 0, 0))
     for head in ("source", "right domain", "sent", "wrong dispatch", "refused"):
         routing.add_column(head, justify="left")
@@ -170,6 +185,7 @@ def render(result: Evaluation) -> list[Group | Table | str]:
     total = sum(result.bytes.values()) / 1e6
     sizes = ", ".join(f"{name} {size / 1e6:.1f}" for name, size in result.bytes.items())
     return [
+        *customers,
         routing,
         "",
         reading,
@@ -191,6 +207,19 @@ def render(result: Evaluation) -> list[Group | Table | str]:
         f"Bundles, MB: {sizes}; all {total:.1f}.",
         f"Decisions: sha256 {result.decisions_sha256[:16]}",
     ]
+
+
+def _customers(figures: Sequence[CustomerFigures]) -> Table:
+    table = Table(title="What customers get: percent [95 % interval] of rows", box=None, padding=(0, 1, 0, 0))
+    for head in ("style", "kind", "rows", "served", "offered", "misled", "gave up", "right of answered"):
+        table.add_column(head, justify="left")
+    for row in figures:
+        # The interval of what is promised; the rest is read beside it.
+        cells = [f"{share.percent:.1f}" for share in (row.offered, row.misled, row.gave_up)]
+        served = f"{row.served.percent:.1f} [{row.served.low:.0f}-{row.served.high:.0f}]"
+        right = "-" if row.answered_right.percent is None else f"{row.answered_right.percent:.1f}"
+        table.add_row(row.style, row.kind, str(row.served.total), served, *cells, right)
+    return table
 
 
 def _offered_outside(rows: Sequence[Row], decisions: Sequence[Decision]) -> Share:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,8 @@ from slmfleet.models.inference.bundle import read_card
 from slmfleet.models.training.data import load_corpus
 from slmfleet.models.training.evaluate import Share
 from slmfleet.services.evaluation import fleet as evaluating
-from slmfleet.services.settings import SHOP_DIR
+from slmfleet.services.evaluation.customers import load_questions
+from slmfleet.services.settings import SHOP_DIR, Settings
 
 
 @pytest.mark.parametrize(
@@ -21,14 +23,19 @@ def test_the_interval_is_wilsons(hits: int, total: int, low: float, high: float)
     assert Share(hits, total).interval == pytest.approx((low, high), abs=1e-6)
 
 
-def test_what_evaluate_measures_is_what_the_cards_say(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_evaluate_measures_is_what_the_cards_say(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The bundles are measured again, so the figures on their cards must come out again."""
     whole = load_corpus(load_fleet(SHOP_DIR))
     # Two sources are enough to show it, in a fifth of the time.
     some = replace(whole, test=tuple(row for row in whole.test if row.source in ("own", "hint3/sofmattress")))
     monkeypatch.setattr(evaluating, "load_rows", lambda fleet: some)
     steps: list[tuple[int, int]] = []
-    result = evaluating.evaluation(SHOP_DIR, lambda done, total: steps.append((done, total)))
+    few = load_questions(SHOP_DIR)[:40]
+    monkeypatch.setattr(evaluating, "load_questions", lambda folder: few)
+    settings = Settings(state_dir=tmp_path, metrics=False)
+    result = evaluating.evaluation(settings, lambda done, total: steps.append((done, total)))
     assert steps == sorted(steps)
     assert steps[-1] == (steps[0][1],) * 2
     assert [row.source for row in result.router] == ["hint3/sofmattress", "own", "all"]
@@ -37,6 +44,9 @@ def test_what_evaluate_measures_is_what_the_cards_say(monkeypatch: pytest.Monkey
     assert 0 < result.offered_out_of_scope.hits < result.offered_out_of_scope.total / 2
     assert result.reach.answered_right > result.reach.answered_wrong
     assert len(result.decisions_sha256) == 64
+    assert [(row.style, row.kind) for row in result.customers] == [("oblique", "all"), ("oblique", "policy")]
+    assert result.customers[0].served.total == len(few)
+    assert list(tmp_path.iterdir()) == []  # records are read in a folder of the measurement's own
     printed = " ".join(part for part in evaluating.render(result) if isinstance(part, str))
     assert f"Decisions: sha256 {result.decisions_sha256[:16]}" in printed
     card = read_card(SHOP_DIR / "router" / "bundle", "router")
