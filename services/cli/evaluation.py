@@ -59,15 +59,16 @@ def evaluate(
             return
         if report is not None:
             raise SettingsFault("--report keeps the results of a published data set: name one with --suite")
-        from slmfleet.services.evaluation import fleet as fleet_evaluation
+        from slmfleet.services.evaluation.fleet import evaluation
+        from slmfleet.services.evaluation.report import render
 
         with bars() as bar:
-            result = fleet_evaluation.evaluation(settings, bar("rows"))
+            result = evaluation(settings, bar("rows"))
         if as_json:
             print(result.model_dump_json(indent=2))
         else:
             console = _console()
-            for part in fleet_evaluation.render(result):
+            for part in render(result):
                 console.print(part)
 
 

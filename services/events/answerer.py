@@ -235,7 +235,7 @@ class PipelineClient:
         health = await self._current().health()
         if health.status == "ok":
             return None
-        return "; ".join(f"{name}: {told}" for name, told in health.checks.items() if told != "ok")
+        return "; ".join(f"{name}: {check}" for name, check in health.checks.items() if check != "ok")
 
     async def close(self) -> None:
         """Nothing: the models are the caller's."""

@@ -221,10 +221,10 @@ def _notes(result: Comparison) -> Iterator[str]:
     yield (
         "right: carries the numbers and half of the rare words of a sentence of the right passage "
         f"({result.lenience_percent:.1f} % of its domain's other passages would pass); grounded: its numbers "
-        "and half of the rare words of each sentence stand in its evidence. Told by words, not by meaning.\n"
+        "and half of the rare words of each sentence stand in its evidence. By words, not by meaning.\n"
     )
     yield (
-        "- : not measured or not told. CPU time is of all threads of this process; energy is estimated at "
+        "- : not measured or not known. CPU time is of all threads of this process; energy is estimated at "
         f"{result.core_watts:g} W a busy core{_priced(result.price_core_hour)}."
     )
 
