@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md in the order of their steps; training is tested in tests/models/training."""
+"""The recipes of CONTRIBUTING.md in the order of their steps."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from fakes.command_line import CommandLine
+from fakes.fleet import write_fleet
 
+from slmfleet.models.training.recipe import SPECIALIST
 from slmfleet.services.events.brokers.registry import BROKERS
 from slmfleet.services.settings import SHOP_DIR
 from slmfleet.services.telemetry import metrics
@@ -104,6 +108,40 @@ def test_a_new_domain_of_the_shop_is_checked_before_it_is_trained(
     few = slmfleet("check", "--fleet", str(fleet))
     assert few.returncode == 2
     assert "intent 'gift_wrap' has 2 rows" in few.stderr
+
+
+@pytest.mark.train
+def test_a_new_domain_is_checked_trained_measured_and_asked(
+    slmfleet: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All steps in a fleet small enough to train here: one layer, few pieces, few passes."""
+    pytest.importorskip("torch")
+    from slmfleet.services.cli import train
+
+    base = replace(train.SPECIALIST_BASE, layers=(0,), vocabulary=1_500, epochs=1)
+    for name in ("SPECIALIST_BASE", "ROUTER_BASE"):
+        monkeypatch.setattr(train, name, base)
+    for step in (train.train_specialist, train.train_router):
+        monkeypatch.setattr(
+            train, step.__name__, partial(step, recipe=replace(SPECIALIST, layers=(0,), epochs=12))
+        )
+    fleet, cache = write_fleet(tmp_path / "fleet"), tmp_path / "cache"
+    train.train_fleet(fleet, cache, None)
+
+    add_gifts(fleet)
+    before = slmfleet("check", "--fleet", str(fleet))
+    assert before.returncode == 0, before.stderr
+    assert re.findall(r"run `slmfleet train (\w+)`", before.stdout) == ["gifts", "router"]
+    train.train_fleet(fleet, cache, "gifts")
+    train.train_fleet(fleet, cache, "router")
+    after = slmfleet("check", "--fleet", str(fleet))
+    assert after.returncode == 0, after.stderr
+    assert "slmfleet train" not in after.stdout
+    measured = slmfleet("evaluate", "--fleet", str(fleet), "--json")
+    assert [row["domain"] for row in json.loads(measured.stdout)["specialists"]] == ["gifts"]  # has test rows
+    asked = slmfleet("ask", "--fleet", str(fleet), "--json", "for how long may i use a gift card")
+    route = json.loads(asked.stdout)["route"]
+    assert "gifts" in (route["domain"], route["runner_up"]["domain"])
 
 
 def test_every_metric_is_drawn_or_declared_not_to_be() -> None:
