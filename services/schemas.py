@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Literal
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from slmfleet.models.contracts import Answer
@@ -82,11 +82,11 @@ def name_by_title(document: dict[str, Any]) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     titles = {name: schema.get("title", name) for name, schema in schemas.items()}
     document["components"]["schemas"] = {titles[name]: schema for name, schema in schemas.items()}
-    renamed: dict[str, Any] = orjson.loads(
+    renamed: dict[str, Any] = json.loads(
         re.sub(
             r'(?<="#/components/schemas/)[^"]+(?=")',
             lambda found: titles.get(found[0], found[0]),
-            orjson.dumps(document).decode(),
+            json.dumps(document),
         )
     )
     return renamed

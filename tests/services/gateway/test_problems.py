@@ -13,7 +13,8 @@ from slmfleet.services.gateway.problems import INTERNAL, PROBLEMS, problem_kind,
 
 
 def test_every_error_has_a_row_or_is_internal() -> None:
-    internal = {"FleetFault", "BundleFault", "DataFault", "BaselineFault", "SettingsFault", "EventFault"}
+    internal = {"FleetFault", "BundleFault", "BundleMissing", "DataFault", "BaselineFault", "SettingsFault"}
+    internal |= {"EventFault"}
     kinds = {kind for base in SlmfleetError.__subclasses__() for kind in (base, *base.__subclasses__())}
     assert {kind.__name__ for kind in kinds - set(PROBLEMS)} == internal
     assert PROBLEMS[Overloaded].status == 429
