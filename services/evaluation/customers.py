@@ -97,7 +97,7 @@ def outcome_of(question: CustomerQuestion, answer: Answer) -> Outcome:
     """
     accept = set(question.accept)
     offered = {one.ref for part in answer.parts for one in part.evidence}
-    quoted = {one.ref for part in answer.parts if part.status == "answered" for one in part.evidence}
+    quoted = _quoted(answer)
     if answer.status not in question.status_any_of:
         if answer.status == "answered":
             return "misled"
@@ -117,6 +117,11 @@ def outcome_of(question: CustomerQuestion, answer: Answer) -> Outcome:
     return "served"
 
 
+def _quoted(answer: Answer) -> set[str]:
+    """References of the evidence that the answered parts stand on."""
+    return {one.ref for part in answer.parts if part.status == "answered" for one in part.evidence}
+
+
 def _in_right_domain(question: CustomerQuestion, answer: Answer) -> bool:
     domains = {part.domain for part in answer.parts}
     if not question.domains_any_of or not domains:
@@ -126,7 +131,7 @@ def _in_right_domain(question: CustomerQuestion, answer: Answer) -> bool:
 
 def answers_both(question: CustomerQuestion, answer: Answer) -> bool:
     """Whether each of two asks was answered from a passage that answers it."""
-    quoted = {one.ref for part in answer.parts if part.status == "answered" for one in part.evidence}
+    quoted = _quoted(answer)
     return all(not right or quoted & set(right) for right in question.accept_each)
 
 
